@@ -1,0 +1,368 @@
+"""Recognise data files as layers of the catalogue, and keep the list of a workspace's sources.
+
+Recognition needs a name of the catalogue *and* the fields of that layer: a file with the name and without the
+fields is refused with the list of the fields found, never read half.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocsge.catalog_schema import Catalog, Column, Layer, Product, load_catalog
+from ocsge.errors import CatalogError, LayerError, OutputError
+from ocsge.resources import shipped_directory
+from ocsge.territory import (
+    check_commune_code,
+    check_run_epsg,
+    departement_of,
+    load_millesimes,
+    territory_epsg,
+)
+from ocsge.vector_files import EXTENSIONS, VectorLayer, list_vector_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "Catalog",
+    "Column",
+    "Layer",
+    "Product",
+    "Source",
+    "check_commune_code",
+    "check_run_epsg",
+    "check_source",
+    "departement_of",
+    "embedded_communes",
+    "embedded_sources",
+    "entry_of",
+    "load_catalog",
+    "load_millesimes",
+    "recognise",
+    "register",
+    "registered_sources",
+    "territory_epsg",
+]
+
+RASTER_EXTENSIONS = (".tif", ".tiff", ".jp2", ".vrt", ".asc")
+"""Raster files that are recognised, by name only."""
+
+_SIDE_FILES = {".shp", ".dbf", ".shx", ".prj", ".cpg"}
+_EDITION = re.compile(r"(?<!\d)((?:19|20)\d{2}-\d{2}-\d{2})(?!\d)")
+_SOURCES = "sources.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file, or one layer of it, that feeds a canonical layer."""
+
+    layer: str
+    """Canonical layer, for instance ``bd_topo:batiment``."""
+
+    path: Path
+    """Absolute path of the file."""
+
+    layer_name: str | None
+    """Layer inside the file; null for a raster."""
+
+    product: str
+    """Product of the catalogue that describes it."""
+
+    edition: str | None
+    """Date in the name of the file or of its folders (ISO); null when there is none."""
+
+    sha256: str
+    """Digest of the file (of all its parts, for a shapefile), hexadecimal."""
+
+
+def _digest(path: Path) -> str:
+    parts = [path]
+    if path.suffix.lower() == ".shp":
+        parts = sorted(p for p in path.parent.glob(f"{path.stem}.*") if p.suffix.lower() in _SIDE_FILES)
+    digest = hashlib.sha256()
+    for part in parts:
+        with part.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _edition(path: Path) -> str | None:
+    for name in (path.stem, *(parent.name for parent in path.parents[:4])):
+        if match := _EDITION.search(name):
+            return match[1]
+    return None
+
+
+def _candidates(names: Iterable[str], catalog: Catalog, *, kind: str) -> list[tuple[Product, Layer]]:
+    known = [name for name in names if name]
+    return [
+        (product, layer)
+        for product in catalog.products
+        if product.kind == kind
+        for layer in product.layers
+        if any(layer.is_named(name) for name in known)
+    ]
+
+
+def _match_vector(found: VectorLayer, catalog: Catalog, *, layer: str | None) -> tuple[Product, Layer] | None:
+    """Return the entry that a layer of a file is, or null when no name of the catalogue fits."""
+    stem = found.path.stem if found.path.suffix.lower() != ".gpkg" or not found.name else found.name
+    candidates = _candidates((found.name, stem), catalog, kind="vector")
+    if not candidates:
+        candidates = _candidates((found.path.stem,), catalog, kind="vector")
+    if layer is not None:
+        named = [entry for entry in candidates if entry[1].id == layer]
+        candidates = named or [entry for entry in catalog.entries(layer) if entry[0].kind == "vector"]
+    if not candidates:
+        return None
+    complete = [entry for entry in candidates if not entry[1].missing_from(found.fields)]
+    if complete:
+        return max(complete, key=lambda entry: len(entry[1].fields_of(found.fields)))
+    product, nearest = min(candidates, key=lambda entry: len(entry[1].missing_from(found.fields)))
+    raise LayerError(
+        f"{found.path} layer {found.name}: {product.product} {nearest.id} needs "
+        f"{', '.join(nearest.missing_from(found.fields))}; "
+        f"fields found: {', '.join(found.fields) or 'none'}. "
+        "Complete the file (a shapefile needs its .dbf), or take it away"
+    )
+
+
+def _recognise_file(path: Path, catalog: Catalog, *, layer: str | None) -> list[Source]:
+    matches: list[tuple[Product, Layer, str | None]] = []
+    if path.suffix.lower() in RASTER_EXTENSIONS:
+        rasters = _candidates((path.stem, path.parent.name), catalog, kind="raster")
+        if layer is not None:
+            rasters = [entry for entry in catalog.entries(layer) if entry[0].kind == "raster"]
+        matches += [(*entry, None) for entry in rasters[:1]]
+    else:
+        for found in list_vector_layers(path):
+            if found.has_geometry and (entry := _match_vector(found, catalog, layer=layer)):
+                matches.append((*entry, found.name))
+    if not matches:
+        return []
+    digest, edition = _digest(path), _edition(path)
+    return [
+        Source(
+            layer=entry.id,
+            path=path,
+            layer_name=name,
+            product=product.product,
+            edition=edition,
+            sha256=digest,
+        )
+        for product, entry, name in matches
+    ]
+
+
+def _data_files(folder: Path) -> list[Path]:
+    extensions = (*EXTENSIONS, *RASTER_EXTENSIONS)
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in extensions
+        and path.is_file()
+        and not any(part == "__MACOSX" or part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def _refusal(path: Path) -> CatalogError:
+    if path.suffix.lower() not in EXTENSIONS:
+        return CatalogError(
+            f"{path}: no product has such a name; see `ocsge catalog list`, or name its --layer"
+        )
+    found = "; ".join(
+        f"{entry.name} ({', '.join(entry.fields) or 'no field'})" for entry in list_vector_layers(path)
+    )
+    return CatalogError(
+        f"{path}: no product has a layer of such a name. Layers and fields found: {found or 'none'}. "
+        "See `ocsge catalog list`, or name its --layer"
+    )
+
+
+def recognise(path: Path, *, layer: str | None = None, catalog: Catalog | None = None) -> list[Source]:
+    """Return the sources that a file, or every file of a folder, gives.
+
+    Names are compared without case; ``__MACOSX`` folders and hidden files are left aside. In a folder, files
+    with names that no product has are passed over (a delivery of BD TOPO holds sixty layers).
+
+    Parameters
+    ----------
+    path
+        Vector or raster file, or folder searched with its subfolders.
+    layer
+        Canonical layer of the file, when its name does not tell; null recognises by name.
+    catalog
+        Catalogue; the shipped one when null.
+
+    Raises
+    ------
+    CatalogError
+        When nothing is recognised, listing the layers and fields found.
+    LayerError
+        When a file has the name of a layer and not its fields, or is cut.
+    """
+    catalog = catalog or load_catalog()
+    path = path.expanduser().absolute()
+    if layer is not None:
+        catalog.entries(layer)
+    if path.is_dir():
+        sources = [
+            source for file in _data_files(path) for source in _recognise_file(file, catalog, layer=layer)
+        ]
+        if not sources:
+            raise CatalogError(f"{path}: no file of a known product in this folder; see `ocsge catalog list`")
+        return sources
+    if not path.is_file():
+        raise CatalogError(f"{path}: no such file or folder")
+    sources = _recognise_file(path, catalog, layer=layer)
+    if not sources:
+        raise _refusal(path)
+    return sources
+
+
+def entry_of(source: Source, *, catalog: Catalog | None = None) -> Layer:
+    """Return the entry of the catalogue that describes a source.
+
+    Raises
+    ------
+    CatalogError
+        When the product has no such layer any more.
+    """
+    product = (catalog or load_catalog()).product(source.product)
+    entries = [entry for entry in product.layers if entry.id == source.layer]
+    if not entries:
+        raise CatalogError(
+            f"{source.path}: product {product.product} has no layer {source.layer}; register it again"
+        )
+    names = [name for name in (source.layer_name, source.path.stem) if name]
+    return next((entry for entry in entries if any(entry.is_named(name) for name in names)), entries[0])
+
+
+def check_source(source: Source) -> None:
+    """Refuse a source whose file is gone or has changed since it was registered.
+
+    Raises
+    ------
+    LayerError
+        When the file is missing or its digest differs.
+    """
+    if not source.path.is_file():
+        raise LayerError(f"{source.path}: no such file; register its new place with `ocsge catalog add`")
+    if _digest(source.path) != source.sha256:
+        raise LayerError(
+            f"{source.path}: changed since it was registered; run `ocsge catalog add` on it again"
+        )
+
+
+def registered_sources(workspace: Path) -> tuple[Source, ...]:
+    """Return the sources registered in a workspace, in the order of their layers; none when it has no list.
+
+    Raises
+    ------
+    CatalogError
+        When the list cannot be read.
+    """
+    path = workspace / _SOURCES
+    if not path.exists():
+        return ()
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["sources"]
+        return tuple(Source(**{**row, "path": Path(row["path"])}) for row in rows)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CatalogError(
+            f"{path}: cannot be read ({error}); delete it and register the sources again"
+        ) from error
+
+
+def _write_sources(workspace: Path, sources: Iterable[Source]) -> None:
+    rows = [
+        {
+            "layer": source.layer,
+            "path": str(source.path),
+            "layer_name": source.layer_name,
+            "product": source.product,
+            "edition": source.edition,
+            "sha256": source.sha256,
+        }
+        for source in sources
+    ]
+    path, partial = workspace / _SOURCES, workspace / f".{_SOURCES}.{os.getpid()}"
+    try:
+        workspace.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", encoding="utf-8") as stream:
+            json.dump({"sources": rows}, stream, ensure_ascii=False, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written: {error}") from error
+
+
+def register(workspace: Path, path: Path, *, layer: str | None = None) -> tuple[Source, ...]:
+    """Add the sources of a file or folder to a workspace and return them; given again, they are replaced.
+
+    Raises
+    ------
+    CatalogError, LayerError
+        As ``recognise``; nothing is then written.
+    OutputError
+        When the list cannot be written.
+    """
+    added = recognise(path, layer=layer)
+    replaced = {(source.path, source.layer_name) for source in added}
+    kept = [
+        source for source in registered_sources(workspace) if (source.path, source.layer_name) not in replaced
+    ]
+    order = sorted(
+        [*kept, *added], key=lambda source: (source.layer, str(source.path), source.layer_name or "")
+    )
+    _write_sources(workspace, order)
+    return tuple(added)
+
+
+@lru_cache(maxsize=1)
+def _embedded() -> tuple[dict[str, object], ...]:
+    folder = shipped_directory("data_catalog") / "embedded"
+    rows: list[dict[str, object]] = json.loads((folder / "index.json").read_text(encoding="utf-8"))["files"]
+    return tuple(rows)
+
+
+def embedded_communes() -> tuple[str, ...]:
+    """Return the codes of the communes whose layers are shipped with the tool."""
+    return tuple(code for row in _embedded() for code in _texts(row["communes"]))
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def embedded_sources(commune_codes: Iterable[str]) -> tuple[Source, ...]:
+    """Return the shipped sources of the communes asked for; none for communes that are not shipped.
+
+    Raises
+    ------
+    LayerError
+        When a shipped file is damaged.
+    ParameterError
+        When a text is not an INSEE code.
+    """
+    codes = {check_commune_code(code) for code in commune_codes}
+    folder = shipped_directory("data_catalog") / "embedded"
+    sources: list[Source] = []
+    for row in _embedded():
+        if codes.isdisjoint(_texts(row["communes"])):
+            continue
+        for source in recognise(folder / str(row["file"])):
+            if source.sha256 != row["sha256"]:
+                raise LayerError(f"{source.path}: damaged, its digest differs; reinstall the package")
+            sources.append(source)
+    return tuple(sources)

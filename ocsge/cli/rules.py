@@ -1,0 +1,169 @@
+"""``ocsge rules``: show, check and compare the rule tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from rich.console import Console
+
+    from ocsge.rules import Rules
+
+_DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
+_AT = click.option(
+    "--at",
+    type=click.DateTime(["%Y-%m-%d"]),
+    default=None,
+    help="Date of the rules (not of the imagery); today by default.",
+)
+_OVERLAY = click.option(
+    "--overlay", type=_DIRECTORY, default=None, help="Folder of tables that replace rows of the rules."
+)
+
+
+@click.group()
+def rules() -> None:
+    """Show, check and compare the rules: law and specification as tables."""
+
+
+@rules.command()
+@click.argument("table", required=False)
+@click.option("--csv", "as_csv", is_flag=True, help="Print the rows as CSV, every column.")
+@_AT
+@_OVERLAY
+def show(table: str | None, as_csv: bool, at: dt.datetime | None, overlay: Path | None) -> None:
+    """List the rule tables, or show the rows of TABLE that apply."""
+    from ocsge.errors import ParameterError
+    from ocsge.rule_tables import DOCUMENTATION
+    from ocsge.rules import load_rules
+
+    loaded = load_rules(at.date() if at else None, overlay=overlay)
+    if table is None:
+        _list_tables(loaded)
+        return
+    name = table.removesuffix(".csv")
+    if name not in loaded.tables:
+        known = ", ".join(loaded.tables)
+        raise ParameterError(f"{table}: is not a rule table; the tables are {known}")
+    rows = loaded.tables[name]
+    fields = list(type(rows[0].facts).model_fields) if rows else []
+    columns = [*(field for field in fields if field not in DOCUMENTATION), *DOCUMENTATION]
+    cells = [row.facts.model_dump(mode="json") for row in rows]
+    lines = [
+        [row.row, *(_cell(line[column]) for column in columns)] for row, line in zip(rows, cells, strict=True)
+    ]
+    _print_rows(["row", *columns], lines, title=f"{name}, at {loaded.at}", as_csv=as_csv)
+
+
+@rules.command()
+@click.argument("directory", type=_DIRECTORY, required=False)
+@_AT
+@_OVERLAY
+@click.pass_context
+def check(
+    context: click.Context, directory: Path | None, at: dt.datetime | None, overlay: Path | None
+) -> None:
+    """Check every row of the rule tables (of DIRECTORY, or those of the distribution)."""
+    from ocsge.errors import RulesError
+    from ocsge.rules import check_rules, load_rules
+
+    date = at.date() if at else None
+    problems = check_rules(directory, overlay=overlay, at=date)
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        click.echo(f"{len(problems)} fault(s): nothing can be derived with these rules", err=True)
+        context.exit(RulesError.exit_code)
+    loaded = load_rules(date, overlay=overlay, directory=directory)
+    count = sum(len(rows) for rows in loaded.tables.values())
+    click.echo(f"{count} rows of {len(loaded.tables)} tables apply at {loaded.at}; no fault")
+    click.echo(f"fingerprint {loaded.fingerprint}")
+
+
+@rules.command()
+@click.argument("a", type=_DIRECTORY)
+@click.argument("b", type=_DIRECTORY, required=False)
+@_AT
+def diff(a: Path, b: Path | None, at: dt.datetime | None) -> None:
+    """Compare the rules of folder A with those of B, or those of the distribution with A alone.
+
+    A folder that lacks some tables is an overlay: it is laid over the distribution.
+    """
+    from rich.markup import escape
+    from rich.table import Table
+
+    from ocsge.rules import diff_rules, load_rules
+
+    date = at.date() if at else None
+    first = _rules_of(a, date) if b else load_rules(date)
+    second = _rules_of(b or a, date)
+    differences = diff_rules(first, second)
+    if not differences:
+        click.echo("the same rules")
+        return
+    view = Table("table", "row", "column", "before", "after")
+    for found in differences:
+        cells = (found.column, found.before or "", found.after or "")
+        view.add_row(found.table, " × ".join(found.key), *(escape(cell) for cell in cells))
+    _console().print(view)
+    click.echo(f"{len(differences)} difference(s)")
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def _print_rows(columns: list[str], lines: list[list[str]], *, title: str, as_csv: bool) -> None:
+    """Print rows as CSV, or as a table without the columns that are empty everywhere."""
+    import csv
+    import sys
+
+    from rich.markup import escape
+    from rich.table import Table
+
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([columns, *lines])
+        return
+    shown = [place for place in range(len(columns)) if any(line[place] for line in lines)]
+    view = Table(*(columns[place] for place in shown), title=title)
+    for line in lines:
+        view.add_row(*(escape(line[place]) for place in shown))
+    _console().print(view)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list):
+        return ";".join(str(item) for item in value)
+    return "" if value is None else str(value)
+
+
+def _rules_of(folder: Path, at: dt.date | None) -> Rules:
+    """Return the rules of a complete folder, or of the distribution under an overlay."""
+    from ocsge.rule_tables import TABLES
+    from ocsge.rules import load_rules
+
+    complete = all((folder / f"{table}.csv").exists() for table in TABLES)
+    return load_rules(at, directory=folder) if complete else load_rules(at, overlay=folder)
+
+
+def _list_tables(loaded: Rules) -> None:
+    from rich.table import Table
+
+    view = Table("table", "rows", "low confidence", title=f"Rules at {loaded.at}")
+    for name, rows in loaded.tables.items():
+        low = sum(row.facts.confidence == "low" for row in rows)
+        view.add_row(name, str(len(rows)), str(low) if low else "")
+    _console().print(view)
+    click.echo(f"fingerprint {loaded.fingerprint}")

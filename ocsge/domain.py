@@ -1,0 +1,217 @@
+"""Where a run derives: the territory asked for, the context around it, and the units its areas are counted by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import geopandas as gpd
+import numpy as np
+import shapely
+
+from ocsge.errors import CrsError, LayerError, ParameterError
+from ocsge.grid import Grid, Window
+from ocsge.layers import read_communes
+from ocsge.regions.evidence import MAX_COMMUNES
+from ocsge.regions.shapes import Channel, Shapes
+from ocsge.territory import check_commune_code, territory_epsg
+from ocsge.vector_files import list_vector_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ocsge.catalog import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The ground a run works on.
+
+    A *unit* is a commune, or its part inside a perimeter: polygons never straddle two units, and a unit is inside the
+    territory or outside.
+    """
+
+    grid: Grid
+    """The pixel lattice."""
+
+    window: Window
+    """Pixels of the context's bounding box, on whole metres."""
+
+    context: shapely.Geometry
+    """Territory widened by the context distance: everything derived, CRS of the grid."""
+
+    unit_codes: tuple[str, ...]
+    """Commune code of each unit, "" outside every known commune."""
+
+    unit_geometries: NDArray[np.object_]
+    """Ground of each unit; a later one is painted over an earlier one."""
+
+    in_territory: NDArray[np.bool_]
+    """Whether each unit belongs to the territory."""
+
+    communes: gpd.GeoDataFrame
+    """Communes of the territory: code, name, population, EPCI, département, région, outline."""
+
+    perimetre: str | None
+    """Name of the perimeter asked for, null for whole communes."""
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Bounding box of the context, metres."""
+        return self.grid.bounds_of(self.window)
+
+    def shapes(self) -> Shapes:
+        """Return the shapes of the ``DOMAIN`` and ``COMMUNE`` channels; the value of a unit is its position from 1."""
+        context = np.array([self.context], dtype=object)
+        return Shapes.concatenated(
+            [
+                Shapes.from_geometries(context, channel=Channel.DOMAIN, values=np.ones(1, dtype=np.uint16)),
+                Shapes.from_geometries(
+                    self.unit_geometries,
+                    channel=Channel.COMMUNE,
+                    values=np.arange(1, len(self.unit_codes) + 1, dtype=np.uint16),
+                ),
+            ]
+        )
+
+
+def run_epsg(communes: Sequence[str], perimetre: Path | None) -> int:
+    """Return the EPSG code a run computes in: the official projected CRS of its communes, or the perimeter's own.
+
+    Raises
+    ------
+    ParameterError
+        When neither communes nor a perimeter are given, or the communes belong to different territories.
+    CrsError
+        When the perimeter has no projected CRS in metres.
+    """
+    codes = {territory_epsg(code) for code in communes}
+    if len(codes) > 1:
+        raise ParameterError("communes of different territories have different CRS; derive them in separate runs")
+    if codes:
+        return codes.pop()
+    if perimetre is None:
+        raise ParameterError("nothing to derive: give --commune CODE or --perimetre FILE")
+    crs = _read_perimetre(perimetre).crs
+    epsg = crs.to_epsg()
+    if epsg is None or not crs.is_projected:
+        raise CrsError(
+            f"{perimetre}: a perimeter without --commune must be in the territory's projected CRS (EPSG:2154 in France "
+            f"métropolitaine), not {crs.to_string()[:40]}"
+        )
+    return int(epsg)
+
+
+def domain_of(
+    *,
+    communes: Sequence[str],
+    perimetre: Path | None,
+    sources: Sequence[Source],
+    grid: Grid,
+    context_m: float,
+) -> Domain:
+    """Return the domain of a run.
+
+    Parameters
+    ----------
+    communes
+        INSEE codes asked for; with a perimeter they may be empty (every commune it meets).
+    perimetre
+        File of polygons; their union limits the territory.
+    sources
+        Registered data; ``admin_express:commune`` gives the outlines.
+    grid
+        The pixel lattice.
+    context_m
+        Distance derived around the territory, metres.
+
+    Raises
+    ------
+    LayerError
+        When a commune is in no source, or the perimeter meets none of the territory.
+    """
+    codes = sorted({check_commune_code(code) for code in communes})
+    area = None if perimetre is None else _perimetre_area(perimetre, grid.epsg)
+    if codes:
+        asked = read_communes(sources, epsg=grid.epsg, codes=codes)
+    else:
+        met = read_communes(sources, epsg=grid.epsg, bounds=shapely.bounds(area).tolist())
+        asked = met[met.intersects(area)].reset_index(drop=True)
+    territory = area if len(asked) == 0 else shapely.union_all(asked.geometry.values)
+    if area is not None and len(asked):
+        territory = shapely.intersection(territory, area) if codes else area
+    if territory is None or shapely.area(territory) == 0:
+        raise LayerError(f"{perimetre}: the perimeter meets none of the communes asked for; check its CRS and extent")
+    context = shapely.buffer(territory, context_m, quad_segs=8)
+    around = read_communes(sources, epsg=grid.epsg, bounds=tuple(shapely.bounds(context).tolist()))
+    domain = Domain(
+        grid=grid,
+        window=_on_whole_metres(grid, tuple(shapely.bounds(context).tolist())),
+        context=context,
+        unit_codes=(),
+        unit_geometries=np.empty(0, dtype=object),
+        in_territory=np.empty(0, dtype=np.bool_),
+        communes=asked,
+        perimetre=None if perimetre is None else perimetre.stem,
+    )
+    return _with_units(domain, around, area)
+
+
+def _with_units(domain: Domain, around: gpd.GeoDataFrame, area: shapely.Geometry | None) -> Domain:
+    asked = set(domain.communes["commune_code"])
+    codes: list[str] = []
+    geometries: list[shapely.Geometry] = []
+    inside: list[bool] = []
+    if area is not None:
+        codes, geometries, inside = [""], [area], [True]
+    for code, outline in zip(around["commune_code"], around.geometry, strict=True):
+        codes.append(code)
+        geometries.append(outline)
+        inside.append(area is None and code in asked)
+        if area is not None and code in asked:
+            part = _polygonal(shapely.intersection(outline, area))
+            if not shapely.is_empty(part):
+                codes.append(code)
+                geometries.append(part)
+                inside.append(True)
+    if len(codes) > MAX_COMMUNES:
+        raise ParameterError(f"{len(codes)} communes in one run; the engine counts by {MAX_COMMUNES} at most")
+    array = np.empty(len(geometries), dtype=object)
+    array[:] = geometries
+    return replace(
+        domain,
+        unit_codes=tuple(codes),
+        unit_geometries=array,
+        in_territory=np.array(inside, dtype=np.bool_),
+    )
+
+
+def _on_whole_metres(grid: Grid, bounds: tuple[float, float, float, float]) -> Window:
+    xmin, ymin, xmax, ymax = bounds
+    return grid.window_of((np.floor(xmin), np.floor(ymin), np.ceil(xmax), np.ceil(ymax)))
+
+
+def _polygonal(geometry: shapely.Geometry) -> shapely.Geometry:
+    """Return the polygons of a geometry, without the lines and points an intersection may leave."""
+    parts = shapely.get_parts(geometry)
+    return shapely.multipolygons(parts[shapely.get_type_id(parts) == 3])
+
+
+def _read_perimetre(path: Path) -> gpd.GeoDataFrame:
+    if not list_vector_layers(path):
+        raise LayerError(f"{path}: holds no vector layer")
+    frame = gpd.read_file(path)
+    if frame.crs is None:
+        raise CrsError(f"{path}: the perimeter declares no CRS; write it into the file")
+    polygons = frame[frame.geom_type.isin(["Polygon", "MultiPolygon"])]
+    if polygons.empty:
+        raise LayerError(f"{path}: the perimeter holds no polygon")
+    return polygons
+
+
+def _perimetre_area(path: Path, epsg: int) -> shapely.Geometry:
+    frame = _read_perimetre(path).to_crs(epsg)
+    return shapely.union_all(shapely.make_valid(frame.geometry.values, method="structure", keep_collapsed=False))

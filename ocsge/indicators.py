@@ -1,0 +1,327 @@
+"""Measure the stock of artificialised land of each commune, in hectares.
+
+Sums are those of whole pixels, made by DuckDB and divided once: they do not depend on the order of the rows,
+and the parts of a commune sum exactly to it. Hectares are not rounded here; :func:`round_largest_remainder`
+rounds parts for publication so that they still sum.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from ocsge.errors import CrsError, DataError
+from ocsge.tables import (
+    ARTIFICIALISED,
+    COMMUNES,
+    REASON_MARKERS,
+    STOCK,
+    STOCK_LONG,
+    Schema,
+    pixels_per_m2,
+    require,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from ocsge.rules import Rules
+
+WHERE = "indicators"
+M2_PER_HECTARE = 10_000
+COMPLETE_PCT = 99.5
+"""Coverage, %, below which a commune is flagged incomplete."""
+FINGERPRINT_CHARACTERS = 12
+
+_COMMUNE_COLUMNS = {
+    "insee_com": "commune_code",
+    "nom": "nom",
+    "siren_epci": "epci_siren",
+    "insee_dep": "departement_code",
+    "insee_reg": "region_code",
+    "population": "population",
+}
+
+_YES_NO_COLUMNS = ("artif", "matrix_artif", "impermeable", "artif_min", "artif_max")
+_TEXT_COLUMNS = {
+    "commune_code": "commune_code",
+    "exemption": "exemption",
+    "fragile": "fragile",
+    "couverture": "code_cs",
+    "usage": "code_us",
+    "decree_category": "decree_category",
+    "usage_rule": "usage_rule",
+}
+
+_OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+"""Settings of DuckDB: nothing here needs an extension, and none may be looked for on the network."""
+
+_STOCK_SQL = """
+SELECT
+    commune_code,
+    sum(area_px)::BIGINT AS surface,
+    coalesce(sum(area_px) FILTER (artif), 0)::BIGINT AS stock,
+    coalesce(sum(area_px) FILTER (impermeable), 0)::BIGINT AS stock_impermeable,
+    coalesce(sum(area_px) FILTER (matrix_artif), 0)::BIGINT AS matrix,
+    coalesce(sum(area_px) FILTER (artif AND NOT matrix_artif), 0)::BIGINT AS threshold_gain,
+    coalesce(sum(area_px) FILTER (matrix_artif AND NOT artif), 0)::BIGINT AS threshold_loss,
+    coalesce(sum(area_px) FILTER (artif AND exemption = 'park'), 0)::BIGINT AS exempt_parks,
+    coalesce(sum(area_px) FILTER (artif AND exemption = 'photovoltaic'), 0)::BIGINT AS exempt_pv,
+    coalesce(sum(area_px) FILTER (artif_min), 0)::BIGINT AS artif_min,
+    coalesce(sum(area_px) FILTER (artif_max), 0)::BIGINT AS artif_max,
+    sum(usage_default_px)::BIGINT AS usage_default,
+    sum(filled_px)::BIGINT AS filled,
+    coalesce(sum(area_px) FILTER (fragile <> ''), 0)::BIGINT AS fragile
+FROM polygons
+GROUP BY commune_code
+ORDER BY commune_code
+"""
+
+_LONG_SQL = """
+WITH cells AS (
+    SELECT
+        commune_code, couverture, usage, decree_category, usage_rule, reason_kind,
+        sum(area_px) AS area, coalesce(sum(area_px) FILTER (artif), 0) AS artif_area
+    FROM polygons
+    GROUP BY ALL
+), parts AS (
+    UNPIVOT cells
+    ON couverture, usage, decree_category, usage_rule, reason_kind
+    INTO NAME dimension VALUE code
+)
+SELECT commune_code, dimension, code, sum(area)::BIGINT AS area, sum(artif_area)::BIGINT AS artif_area
+FROM parts
+GROUP BY ALL
+ORDER BY commune_code, dimension, code
+"""
+
+
+def stock(
+    polygons: pd.DataFrame,
+    rules: Rules,
+    *,
+    millesime: int,
+    source: str = "derived",
+    communes: pd.DataFrame | None = None,
+    flags: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Measure the stock of artificialised land of each commune, in hectares.
+
+    Parameters
+    ----------
+    polygons : pandas.DataFrame
+        Table ``ARTIFICIALISED``; only the rows of the territory count.
+    rules : Rules
+        For the version written on each row.
+    millesime : int
+        Year of the state described.
+    source : str
+        ``derived`` here or ``official`` product.
+    communes : pandas.DataFrame, optional
+        Table ``COMMUNES``, the communes of the territory: names, codes, population, and outlines in a
+        projected CRS, metres. Without it the rows are the communes that have polygons, and what it would tell
+        is null.
+    flags : sequence of str
+        What is true of the whole run, ``preview`` or ``default_cover`` for instance.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Table ``STOCK``, one row a commune, by code. ``surface_ha`` is the sum of the polygons, ``part_pct``
+        the share of it that is artificialised; ``matrix_ha + threshold_gain_ha − threshold_loss_ha =
+        stock_ha``; ``stock_impermeable_ha`` counts impermeable covers, whatever the usage and the thresholds;
+        the exempt areas are part of ``stock_ha``, not taken from it. A commune without artificialised land
+        has 0, a commune without polygons has nulls and the flag ``no_data``. ``flags`` are joined by ``+``.
+
+    Raises
+    ------
+    DataError
+        When a table does not hold what it must, or names a commune twice.
+    CrsError
+        When the outlines are in degrees.
+    """
+    require(polygons, ARTIFICIALISED, where=f"{WHERE}.stock")
+    per_ha = pixels_per_m2(polygons, where=f"{WHERE}.stock") * M2_PER_HECTARE
+    sums = _query(_STOCK_SQL, polygons).set_index("commune_code")
+    named = _communes(communes, sums.index)
+    pixels = sums.reindex(named.index).astype("Int64")
+    hectares = pixels.astype("float64") / per_ha
+    table = named.join(hectares.drop(columns="usage_default").add_suffix("_ha"))
+    table["part_pct"] = _percent(pixels["stock"], pixels["surface"])
+    table["usage_default_pct"] = _percent(pixels["usage_default"], pixels["surface"])
+    covered = hectares["surface"] - hectares["filled"]
+    extent = table["outline_ha"].fillna(hectares["surface"])
+    # pixels that straddle the outline can sum to slightly more than it
+    table["coverage_pct"] = (100 * covered / extent).clip(upper=100)
+    table["millesime"] = millesime
+    table["source"] = source
+    table["rules_version"] = rules.fingerprint[:FINGERPRINT_CHARACTERS]
+    table["flags"] = _flags(table["coverage_pct"], flags)
+    return _typed(table.reset_index(), STOCK)
+
+
+def stock_long(
+    polygons: pd.DataFrame,
+    *,
+    millesime: int,
+) -> pd.DataFrame:
+    """Measure the area and artificialised area of each commune by code of each dimension, in hectares.
+
+    Parameters
+    ----------
+    polygons : pandas.DataFrame
+        Table ``ARTIFICIALISED``; only the rows of the territory count.
+    millesime : int
+        Year of the state described.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Table ``STOCK_LONG``, one row a commune, dimension and code. Dimensions: ``couverture``, ``usage``,
+        ``decree_category``, ``usage_rule`` (order of the rule that gave the usage) and ``reason_kind``
+        (``matrix``, or a threshold case); each sums to the surface of the commune.
+
+    Raises
+    ------
+    DataError
+        When the table does not hold what it must.
+    """
+    require(polygons, ARTIFICIALISED, where=f"{WHERE}.stock_long")
+    per_ha = pixels_per_m2(polygons, where=f"{WHERE}.stock_long") * M2_PER_HECTARE
+    table = _query(_LONG_SQL, polygons)
+    table["area_ha"] = table["area"].astype("float64") / per_ha
+    table["artif_area_ha"] = table["artif_area"].astype("float64") / per_ha
+    table["millesime"] = millesime
+    return _typed(table, STOCK_LONG)
+
+
+def round_largest_remainder(values: ArrayLike, *, decimals: int) -> NDArray[np.float64]:
+    """Round the parts of a whole so that they sum to the rounded whole.
+
+    Each part is rounded down, then the units still missing go to the parts with the largest remainders (ties:
+    the first). No part moves by a unit or more. A null part stays null and counts for nothing.
+
+    Parameters
+    ----------
+    values : array-like
+        Shape (n,), parts in any unit.
+    decimals : int
+        Decimals kept.
+
+    Examples
+    --------
+    >>> round_largest_remainder([1 / 3, 1 / 3, 1 / 3], decimals=2).tolist()
+    [0.34, 0.33, 0.33]
+    """
+    scale = 10**decimals
+    parts = np.asarray(values, dtype=np.float64) * scale
+    known = ~np.isnan(parts)
+    # a part that is a whole number of units but for the last bit of the product is that number
+    nearest = np.round(parts)
+    parts = np.where(np.abs(parts - nearest) < 1e-6, nearest, parts)
+    down = np.floor(parts)
+    missing = round(float(np.sum(parts[known]))) - int(np.sum(down[known]))
+    order = np.argsort(np.where(known, down - parts, np.inf), kind="stable")
+    down[order[:missing]] += 1
+    rounded: NDArray[np.float64] = down / scale
+    return rounded
+
+
+def _query(sql: str, polygons: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a query over the polygons of the territory, areas in pixels."""
+    inside = polygons[polygons["in_territory"].to_numpy(np.bool_)]
+    per_m2 = pixels_per_m2(polygons, where=WHERE)
+    columns = {name: inside[name].to_numpy() for name in (*_YES_NO_COLUMNS, "area_px")}
+    columns |= {new: pa.array(inside[old].astype("str")) for new, old in _TEXT_COLUMNS.items()}
+    for name in ("usage_default", "filled"):
+        columns[f"{name}_px"] = np.rint(inside[f"{name}_m2"].to_numpy() * per_m2).astype(np.int64)
+    columns["reason_kind"] = pa.array(_reason_kinds(inside["reason"]))
+    with duckdb.connect(config=dict(_OFFLINE)) as connection:
+        connection.register("polygons", pa.table(columns))
+        found: pd.DataFrame = connection.execute(sql).df()
+    return found
+
+
+def _reason_kinds(reasons: pd.Series) -> pd.Series:
+    codes, texts = pd.factorize(reasons)
+    kinds = np.array(
+        [
+            next((kind for kind, marker in REASON_MARKERS.items() if marker in text), "matrix")
+            for text in texts
+        ],
+        dtype=object,
+    )
+    return pd.Series(kinds[codes] if len(codes) else [], dtype="str")
+
+
+def _communes(communes: pd.DataFrame | None, with_polygons: pd.Index) -> pd.DataFrame:
+    """Return what is known of each commune of the territory or with polygons, indexed by code."""
+    if communes is None:
+        named = pd.DataFrame(index=with_polygons)
+    else:
+        require(communes, COMMUNES, where=f"{WHERE}.stock")
+        named = pd.DataFrame(
+            {new: communes[old] for old, new in _COMMUNE_COLUMNS.items() if old in communes.columns}
+        )
+        twice = named["commune_code"][named["commune_code"].duplicated()]
+        if len(twice):
+            raise DataError(
+                f"{WHERE}.stock: commune {twice.iloc[0]} stands on several rows of the table of communes; "
+                "keep one row a commune"
+            )
+        named["outline_ha"] = _outline_ha(communes)
+        named = named.set_index("commune_code")
+        named = named.reindex(named.index.union(with_polygons))
+    for column in (*_COMMUNE_COLUMNS.values(), "outline_ha"):
+        if column != "commune_code" and column not in named.columns:
+            named[column] = np.nan
+    return named.rename_axis("commune_code").sort_index()
+
+
+def _outline_ha(communes: pd.DataFrame) -> NDArray[np.float64]:
+    if "geometry" not in communes.columns:
+        return np.full(len(communes), np.nan)
+    outlines = communes["geometry"]
+    crs = getattr(outlines, "crs", None)
+    if crs is not None and crs.is_geographic:
+        raise CrsError(
+            f"{WHERE}.stock: the outlines of the communes are in degrees ({crs.to_string()}); give them "
+            "in the CRS of the run"
+        )
+    area_m2: NDArray[np.float64] = outlines.area.to_numpy(np.float64)
+    return np.where(outlines.isna(), np.nan, area_m2) / M2_PER_HECTARE
+
+
+def _percent(part: pd.Series, whole: pd.Series) -> pd.Series:
+    return 100 * part.astype("float64") / whole.astype("float64")
+
+
+def _flags(coverage_pct: pd.Series, of_the_run: Sequence[str]) -> list[str]:
+    def own(coverage: float) -> tuple[str, ...]:
+        if np.isnan(coverage):
+            return ("no_data",)
+        return (f"coverage<{COMPLETE_PCT:g}",) if coverage < COMPLETE_PCT else ()
+
+    return ["+".join((*own(coverage), *of_the_run)) for coverage in coverage_pct.astype("float64")]
+
+
+def _typed(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    kinds = {"text": "str", "int64": "int64", "float64": "float64", "bool": "bool"}
+    wanted = {
+        name: "Int64" if column.dtype == "int64" and column.nullable else kinds[column.dtype]
+        for name, column in schema.columns.items()
+    }
+    # numbers may come as text from a file of communes
+    numbers = {name: pd.to_numeric(table[name]) for name, kind in wanted.items() if kind == "Int64"}
+    typed = table.assign(**numbers)[list(wanted)].astype(wanted)
+    require(typed, schema, where=WHERE)
+    return typed

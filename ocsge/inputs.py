@@ -1,0 +1,223 @@
+"""What a run reads: sources found, layers in the CRS of the run, the class raster or polygons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import geopandas as gpd
+import rasterio
+
+from ocsge.catalog import Source, check_source, embedded_sources, recognise, registered_sources
+from ocsge.covers import cover_layers, numbered_classes
+from ocsge.errors import CodeError, DataError, ParameterError
+from ocsge.layers import ReadReport, read_layer
+from ocsge.products.cosia import RasterTile, place_tiles, raster_files
+from ocsge.publish import file_sha256
+from ocsge.usage import usage_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ocsge.domain import Domain
+    from ocsge.grid import Grid
+    from ocsge.layers import Invalid
+    from ocsge.rules import Rules
+
+COMMUNES, RASTER, VECTOR, ZONE = "admin_express:commune", "cosia:raster", "cosia:vector", "ocs_ge:zone_construite"
+NUMBERING_TAG = "OCSGE_NUMBERING"
+"""Tag by which a raster says its own numbering system."""
+_VECTOR_SUFFIXES = {".gpkg", ".shp", ".geojson", ".parquet"}
+_VECTOR_NUMBERING = "cosia_vector_numero"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassEvidence:
+    """The class raster of a run, or the class polygons that stand for it."""
+
+    numbering: str
+    """Numbering system of the class numbers."""
+
+    tiles: tuple[RasterTile, ...]
+    """Raster tiles; empty for polygons."""
+
+    polygons: gpd.GeoDataFrame | None
+    """Class polygons with ``number`` (int), CRS of the run; None for a raster."""
+
+    sha256: tuple[str, ...]
+    """Digests of the files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Layers of a run, with the reports of their reading."""
+
+    layers: Mapping[str, gpd.GeoDataFrame]
+    """Features by layer, canonical columns, CRS of the run."""
+
+    reports: tuple[ReadReport, ...]
+    """What reading each layer met and did."""
+
+
+def find_sources(
+    workspace: Path, *, communes: Sequence[str], extra: Sequence[Path | None] = ()
+) -> tuple[Source, ...]:
+    """Return the sources of a run: those of the workspace, else those shipped for its communes, and ``extra`` files.
+
+    Raises
+    ------
+    DataError
+        When there is none, or a registered file has changed.
+    """
+    registered = registered_sources(workspace)
+    for source in registered:
+        check_source(source)
+    sources = list(registered)
+    if not any(source.layer == COMMUNES for source in sources):
+        sources.extend(embedded_sources(communes))
+    for path in extra:
+        if path is not None:
+            sources.extend(recognise(path))
+    if not sources:
+        raise DataError(
+            f"{workspace}: no data registered; add BD TOPO and ADMIN EXPRESS with "
+            f"`ocsge catalog add PATH --workspace {workspace}`"
+        )
+    return tuple(sources)
+
+
+def read_inputs(
+    sources: Sequence[Source],
+    *,
+    domain: Domain,
+    rules: Rules,
+    millesime: int,
+    invalid: Invalid = "repair",
+    assume_crs: int | None = None,
+) -> Inputs:
+    """Return every layer that the cover and usage rules read, as it was at the end of the millésime.
+
+    Parameters
+    ----------
+    sources
+        Files by layer; a layer without source is empty, and its report says so.
+    domain
+        Gives the extent and the CRS.
+    rules
+        Say which layers are read.
+    millesime
+        Year whose end the objects must exist at.
+    invalid
+        ``repair`` corrects and counts invalid geometries; ``stop`` refuses them.
+    assume_crs
+        CRS of files that declare none.
+    """
+    layers: dict[str, gpd.GeoDataFrame] = {}
+    reports = []
+    for layer in dict.fromkeys([*cover_layers(rules), *usage_layers(rules)]):
+        read = read_layer(
+            sources,
+            layer,
+            bounds=domain.bounds,
+            epsg=domain.grid.epsg,
+            millesime=millesime,
+            invalid=invalid,
+            assume_crs=assume_crs,
+        )
+        layers[layer] = read.frame
+        reports.append(read.report)
+    return Inputs(layers=layers, reports=tuple(reports))
+
+
+def read_zone_construite(
+    sources: Sequence[Source], *, domain: Domain, invalid: Invalid = "repair", assume_crs: int | None = None
+) -> gpd.GeoDataFrame | None:
+    """Return the official zone construite of the domain, or None when no source holds it."""
+    if not any(source.layer == ZONE for source in sources):
+        return None
+    return read_layer(
+        sources,
+        ZONE,
+        bounds=domain.bounds,
+        epsg=domain.grid.epsg,
+        millesime=None,
+        invalid=invalid,
+        assume_crs=assume_crs,
+    ).frame
+
+
+def find_class_evidence(
+    cosia: Path | None,
+    sources: Sequence[Source],
+    *,
+    domain: Domain,
+    rules: Rules,
+    numbering: str | None,
+    resample: bool = False,
+) -> ClassEvidence | None:
+    """Return the class raster or polygons of a run, or None when there are none.
+
+    Parameters
+    ----------
+    cosia
+        Raster file, folder of dalles, or vector file; None looks in the sources.
+    sources
+        Registered files.
+    domain, rules
+        Extent, grid and classes.
+    numbering
+        Numbering system of a raster; None reads it from the raster's ``OCSGE_NUMBERING`` tag.
+    resample
+        Accept a raster that is not on the grid.
+
+    Raises
+    ------
+    ParameterError
+        When a raster's numbering system is not stated: neighbouring systems swap classes, so it is never guessed.
+    """
+    if cosia is not None and cosia.suffix.lower() in _VECTOR_SUFFIXES:
+        sources, cosia = recognise(cosia, layer=VECTOR), None
+    rasters = raster_files(cosia) if cosia is not None else [s.path for s in sources if s.layer == RASTER]
+    if rasters:
+        return _raster_evidence(rasters, grid=domain.grid, rules=rules, numbering=numbering, resample=resample)
+    if any(source.layer == VECTOR for source in sources):
+        return _vector_evidence(sources, domain=domain, rules=rules)
+    return None
+
+
+def _raster_evidence(
+    paths: list[Path], *, grid: Grid, rules: Rules, numbering: str | None, resample: bool
+) -> ClassEvidence:
+    tiles = place_tiles(paths, grid=grid, resample=resample)
+    if numbering is None:
+        with rasterio.open(tiles[0].path) as dataset:
+            numbering = dataset.tags().get(NUMBERING_TAG)
+    if numbering is None:
+        systems = sorted({system for c in rules.cosia_classes for system in c.numbers})
+        raise ParameterError(
+            f"{tiles[0].path}: state the numbering system of its classes with --numbering ({', '.join(systems)}); "
+            "neighbouring systems swap sealed and permeable ground, so it is never guessed"
+        )
+    numbered_classes(rules, numbering)
+    return ClassEvidence(
+        numbering=numbering,
+        tiles=tuple(tiles),
+        polygons=None,
+        sha256=tuple(file_sha256(tile.path) for tile in tiles),
+    )
+
+
+def _vector_evidence(sources: Sequence[Source], *, domain: Domain, rules: Rules) -> ClassEvidence:
+    frame = read_layer(sources, VECTOR, bounds=domain.bounds, epsg=domain.grid.epsg, millesime=None).frame
+    by_name = {c.name.casefold(): number for c, number in numbered_classes(rules, _VECTOR_NUMBERING)}
+    known = set(by_name.values())
+    names = frame["classe"].astype("str").str.strip().str.casefold()
+    number = names.map(by_name).fillna(frame["numero"]).to_numpy(dtype="float64", na_value=-1)
+    unknown = ~frame.index.isin(frame.index[[value in known for value in number]])
+    if unknown.any():
+        examples = ", ".join(sorted(set(frame.loc[unknown, "classe"].astype("str")))[:5])
+        raise CodeError(f"{VECTOR}: {int(unknown.sum())} polygons of unknown class ({examples}); correct their classe")
+    frame = frame.assign(number=number.astype("int64"))
+    digests = tuple(source.sha256 for source in sources if source.layer == VECTOR)
+    return ClassEvidence(numbering=_VECTOR_NUMBERING, tiles=(), polygons=frame, sha256=digests)

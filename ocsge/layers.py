@@ -1,0 +1,395 @@
+"""Read layers of any delivery into canonical columns, one CRS, valid geometries, and say what it took."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError as ProjError
+
+from ocsge.catalog import Catalog, Source, check_commune_code, check_run_epsg, entry_of, load_catalog
+from ocsge.columns import canonical_column, empty_column
+from ocsge.errors import CrsError, LayerError
+from ocsge.geometry_repair import Invalid, repair
+from ocsge.vector_files import VectorLayer, check_plausible, probe_vector_layer, read_features
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ocsge.catalog_schema import Layer
+
+Bounds = tuple[float, float, float, float]
+
+_DATES = ("date_creation", "date_d_apparition")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReport:
+    """What reading a layer met and did, for the report of the run."""
+
+    layer: str
+    """Canonical layer."""
+
+    sources: tuple[Source, ...] = ()
+    """Files read; none when the layer was not supplied."""
+
+    read: int = 0
+    """Features read."""
+
+    kept: int = 0
+    """Features returned."""
+
+    null_or_empty: int = 0
+    """Features without geometry, dropped."""
+
+    unreadable: int = 0
+    """Features whose geometry cannot be parsed, dropped."""
+
+    other_kind: int = 0
+    """Features without any part of the layer's kind of geometry, dropped."""
+
+    duplicates: int = 0
+    """Exact copies of another feature, dropped."""
+
+    after_millesime: int = 0
+    """Features created after the end of the millésime, dropped."""
+
+    repaired: int = 0
+    """Invalid geometries repaired, open rings included."""
+
+    repaired_area_m2: float = 0.0
+    """Sum of the absolute changes of area by the repairs, m²."""
+
+    unreadable_values: int = 0
+    """Numbers, dates or yes/no that could not be read and became null."""
+
+    reprojected: int = 0
+    """Features reprojected into the CRS of the run."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the report as JSON values."""
+        row = asdict(self)
+        row["sources"] = [{**asdict(source), "path": str(source.path)} for source in self.sources]
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRead:
+    """A layer as the stages take it, with the report of its reading."""
+
+    frame: gpd.GeoDataFrame
+    """Canonical columns and ``geometry`` (2D, valid, EPSG of the run); a null is unknown."""
+
+    report: ReadReport
+
+
+def _crs_of(found: VectorLayer, *, assume_crs: int | str | None, where: str) -> CRS:
+    if found.crs is None and assume_crs is None:
+        raise CrsError(f"{where}: declares no CRS; give it with --assume-crs, for instance 2154")
+    try:
+        return CRS.from_user_input(found.crs if found.crs is not None else assume_crs)
+    except ProjError as error:
+        raise CrsError(f"{where}: CRS {found.crs or assume_crs!r} is not known; give --assume-crs") from error
+
+
+def _same_crs(crs: CRS, epsg: int) -> bool:
+    return bool(crs.to_epsg() == epsg or crs.equals(CRS.from_epsg(epsg), ignore_axis_order=True))
+
+
+def _bounds_in(bounds: Bounds | None, *, epsg: int, crs: CRS) -> Bounds | None:
+    if bounds is None or _same_crs(crs, epsg):
+        return bounds
+    transformer = Transformer.from_crs(epsg, crs, always_xy=True)
+    xmin, ymin, xmax, ymax = transformer.transform_bounds(*bounds, densify_pts=21)
+    return (xmin, ymin, xmax, ymax)
+
+
+def _reproject(frame: gpd.GeoDataFrame, *, crs: CRS, epsg: int, where: str) -> tuple[gpd.GeoDataFrame, int]:
+    if _same_crs(crs, epsg):
+        return frame.set_crs(epsg, allow_override=True), 0
+    projected = frame.set_crs(crs, allow_override=True).to_crs(epsg)
+    if (
+        len(projected)
+        and not np.isfinite(projected.total_bounds).all()
+        and not projected.geometry.isna().all()
+    ):
+        raise CrsError(f"{where}: coordinates cannot be expressed in EPSG:{epsg}; is its CRS right?")
+    return projected, len(projected)
+
+
+def _canonical(raw: pd.DataFrame, entry: Layer, names: dict[str, str]) -> tuple[pd.DataFrame, int]:
+    """Return the canonical columns of raw fields, and the number of values that could not be read."""
+    columns, unreadable = {}, 0
+    for name, column in entry.columns.items():
+        values = raw[names[name]] if name in names else None
+        columns[name], failed = canonical_column(values, column, index=raw.index)
+        unreadable += failed
+    return pd.DataFrame(columns, index=raw.index), unreadable
+
+
+def _read_source(
+    source: Source,
+    entry: Layer,
+    *,
+    bounds: Bounds | None,
+    epsg: int,
+    invalid: Invalid,
+    encoding: str | None,
+    assume_crs: int | str | None,
+) -> tuple[gpd.GeoDataFrame, ReadReport]:
+    where = f"{source.path} layer {source.layer_name or source.path.stem}"
+    found = probe_vector_layer(source.path, source.layer_name)
+    if missing := entry.missing_from(found.fields):
+        raise LayerError(
+            f"{where}: {source.product} {entry.id} needs {', '.join(missing)}; "
+            f"fields found: {', '.join(found.fields) or 'none'}"
+        )
+    crs = _crs_of(found, assume_crs=assume_crs, where=where)
+    names = entry.fields_of(found.fields)
+    raw = read_features(
+        source.path,
+        source.layer_name,
+        columns=sorted(set(names.values())),
+        bbox=_bounds_in(bounds, epsg=epsg, crs=crs),
+        encoding=encoding,
+        stop_on_invalid=invalid == "stop",
+    )
+    frame = raw.frame
+    null = shapely.is_missing(frame.geometry.values) | shapely.is_empty(frame.geometry.values)
+    kept = frame[~null]
+    if len(kept):
+        check_plausible(tuple(kept.total_bounds), crs=crs, where=where)
+    kept, reprojected = _reproject(kept, crs=crs, epsg=epsg, where=where)
+    columns, unreadable_values = _canonical(kept.drop(columns=kept.geometry.name), entry, names)
+    identifiers = columns["cleabs"].fillna("").to_numpy() if "cleabs" in columns else np.full(len(kept), "")
+    labels = np.array([name or fid for name, fid in zip(identifiers, kept.index, strict=True)], dtype=object)
+    fixed = repair(
+        np.asarray(kept.geometry.values), kind=entry.geometry, invalid=invalid, where=where, names=labels
+    )
+    result = gpd.GeoDataFrame(columns, geometry=fixed.geometries, crs=epsg)
+    lost = shapely.is_missing(fixed.geometries) | shapely.is_empty(fixed.geometries)
+    report = ReadReport(
+        layer=entry.id,
+        sources=(source,),
+        read=len(frame),
+        null_or_empty=int(null.sum()) - raw.unreadable + int(lost.sum()) - fixed.other_kind,
+        unreadable=raw.unreadable,
+        other_kind=fixed.other_kind,
+        repaired=fixed.repaired + raw.closed,
+        repaired_area_m2=fixed.area_change_m2,
+        unreadable_values=unreadable_values,
+        reprojected=reprojected,
+    )
+    return result[~lost], report
+
+
+def _without_duplicates(frame: gpd.GeoDataFrame, *, on_geometry: bool) -> tuple[gpd.GeoDataFrame, int]:
+    """Return the frame without exact copies: equal geometry and, unless ``on_geometry``, equal columns."""
+    if len(frame) < 2:
+        return frame, 0
+    shapes = pd.Series(
+        shapely.to_wkb(shapely.normalize(frame.geometry.values)), index=frame.index, dtype=object
+    )
+    repeated = shapes.duplicated(keep=False)
+    if not repeated.any():
+        return frame, 0
+    rows = pd.DataFrame(index=frame.index[repeated])
+    if not on_geometry:
+        rows = pd.DataFrame(frame.drop(columns=["geometry"])[repeated])
+    copies = rows.assign(_shape=shapes[repeated]).duplicated()
+    return frame.drop(index=copies.index[copies]), int(copies.sum())
+
+
+def _existing_at(frame: gpd.GeoDataFrame, millesime: int) -> pd.Series:
+    """Return which objects exist at the end of a year: their earliest date is not later, or is unknown."""
+    dates = [frame[name] for name in _DATES if name in frame]
+    if not dates:
+        return pd.Series(True, index=frame.index)
+    first: pd.Series = pd.concat(dates, axis=1).min(axis=1)
+    return ~first.gt(pd.Timestamp(year=millesime, month=12, day=31, hour=23, minute=59, second=59))
+
+
+def _sum_reports(layer: str, reports: Sequence[ReadReport]) -> ReadReport:
+    totals = {
+        field.name: sum(getattr(report, field.name) for report in reports)
+        for field in fields(ReadReport)
+        if field.name not in {"layer", "sources"}
+    }
+    return ReadReport(layer=layer, sources=tuple(s for report in reports for s in report.sources), **totals)
+
+
+def read_layer(
+    sources: Sequence[Source],
+    layer: str,
+    *,
+    bounds: Bounds | None,
+    epsg: int,
+    millesime: int | None,
+    invalid: Invalid = "repair",
+    encoding: str | None = None,
+    assume_crs: int | str | None = None,
+    catalog: Catalog | None = None,
+) -> LayerRead:
+    """Return the features of a canonical layer that meet ``bounds``, and the report of their reading, in m².
+
+    Does not clip features to the bounds, nor select them by their values.
+
+    Parameters
+    ----------
+    sources
+        Sources of any layer; those of ``layer`` are read and put end to end, in the order given.
+    layer
+        Canonical layer, for instance ``bd_topo:batiment``.
+    bounds
+        xmin, ymin, xmax, ymax in ``epsg``; null reads everything.
+    epsg
+        Projected CRS of the run. Sources in another known CRS are reprojected before anything is measured.
+    millesime
+        Year whose end the objects must exist at; null keeps every object. An object exists from the earlier
+        of ``date_creation`` and ``date_d_apparition``; without any date it always does.
+    invalid
+        ``repair`` corrects and counts; ``stop`` refuses.
+    encoding
+        Encoding of shapefiles without ``.cpg``; null tries UTF-8 strictly, then cp1252.
+    assume_crs
+        CRS of files that declare none; ignored for the others.
+    catalog
+        Catalogue; the shipped one when null.
+
+    Raises
+    ------
+    CrsError
+        When the run's CRS cannot carry areas, a file declares no CRS, or its coordinates are outside it.
+    LayerError
+        When a file is missing, cut, of the wrong kind of geometry, or lacks a field.
+    GeometryError
+        When ``invalid`` is ``stop`` and a geometry is invalid, naming file, layer and feature.
+    """
+    check_run_epsg(epsg)
+    catalog = catalog or load_catalog()
+    entries = [(source, entry_of(source, catalog=catalog)) for source in sources if source.layer == layer]
+    columns = {name: empty_column(column) for name, column in catalog.columns(layer).items()}
+    empty = gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries([], crs=epsg), crs=epsg)
+    if not entries:
+        return LayerRead(frame=empty, report=ReadReport(layer=layer))
+    frames, reports = [], []
+    for source, entry in entries:
+        frame, report = _read_source(
+            source,
+            entry,
+            bounds=bounds,
+            epsg=epsg,
+            invalid=invalid,
+            encoding=encoding,
+            assume_crs=assume_crs,
+        )
+        frames.append(frame)
+        reports.append(report)
+    filled = [frame for frame in frames if len(frame)]
+    whole = gpd.GeoDataFrame(pd.concat(filled, ignore_index=True), crs=epsg) if filled else empty
+    for name, column in catalog.columns(layer).items():
+        if name not in whole:
+            whole[name] = empty_column(column, index=whole.index)
+    on_geometry = any(entry.duplicates == "geometry" for _, entry in entries)
+    unique, duplicates = _without_duplicates(whole[[*columns, "geometry"]], on_geometry=on_geometry)
+    existing = (
+        _existing_at(unique, millesime) if millesime is not None else pd.Series(True, index=unique.index)
+    )
+    frame = unique[existing].reset_index(drop=True)
+    report = replace(
+        _sum_reports(layer, reports),
+        kept=len(frame),
+        duplicates=duplicates,
+        after_millesime=int((~existing).sum()),
+    )
+    return LayerRead(frame=frame, report=report)
+
+
+_COMMUNE_COLUMNS = {
+    "insee_com": "commune_code",
+    "nom": "nom",
+    "population": "population",
+    "siren_epci": "siren_epci",
+    "insee_dep": "departement_code",
+    "insee_reg": "region_code",
+}
+
+
+def read_communes(
+    sources: Sequence[Source],
+    *,
+    epsg: int,
+    bounds: Bounds | None = None,
+    codes: Sequence[str] | None = None,
+    invalid: Invalid = "repair",
+    assume_crs: int | str | None = None,
+) -> gpd.GeoDataFrame:
+    """Return the communes of the sources, one row a commune sorted by code, in the CRS of the run.
+
+    Arrondissements of Paris, Lyon and Marseille are joined into their commune.
+
+    Parameters
+    ----------
+    sources
+        Sources of any layer; those of ``admin_express:commune`` are read.
+    epsg
+        Projected CRS of the run.
+    bounds
+        xmin, ymin, xmax, ymax in ``epsg``: communes that meet it; null takes every one.
+    codes
+        INSEE codes to keep; null keeps every one.
+    invalid, assume_crs
+        As ``read_layer``.
+
+    Returns
+    -------
+    GeoDataFrame
+        ``commune_code``, ``nom``, ``population`` (float, null when unknown), ``siren_epci``,
+        ``departement_code``, ``region_code``, ``geometry``.
+
+    Raises
+    ------
+    LayerError
+        When a code asked for is in no source.
+    CrsError, GeometryError
+        As ``read_layer``.
+    ParameterError
+        When a code is not an INSEE code.
+    """
+    read = read_layer(
+        sources,
+        "admin_express:commune",
+        bounds=bounds,
+        epsg=epsg,
+        millesime=None,
+        invalid=invalid,
+        assume_crs=assume_crs,
+    )
+    frame = read.frame.rename(columns=_COMMUNE_COLUMNS)[[*_COMMUNE_COLUMNS.values(), "geometry"]]
+    frame["commune_code"] = [check_commune_code(code) for code in frame["commune_code"]]
+    if frame["commune_code"].duplicated().any():
+        frame = _joined_communes(frame)
+    frame = frame.sort_values("commune_code", ignore_index=True)
+    if codes is None:
+        return frame
+    wanted = {check_commune_code(code) for code in codes}
+    if missing := sorted(wanted - set(frame["commune_code"])):
+        raise LayerError(
+            f"commune {', '.join(missing)}: in no source of admin_express:commune; "
+            "register an ADMIN EXPRESS that holds it with `ocsge catalog add`"
+        )
+    return frame[frame["commune_code"].isin(wanted)].reset_index(drop=True)
+
+
+def _joined_communes(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return one row a commune code: outlines joined, populations added, other columns of the first row."""
+    first = {
+        name: "first" for name in _COMMUNE_COLUMNS.values() if name not in {"commune_code", "population"}
+    }
+    add_up = {"population": lambda values: values.sum(min_count=len(values))}
+    return frame.dissolve(by="commune_code", aggfunc={**first, **add_up}, as_index=False)

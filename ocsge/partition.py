@@ -1,0 +1,132 @@
+"""From stitched pieces to the table of polygons: composition, codes, provenance of usages, geometry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from ocsge.errors import RasterError
+from ocsge.regions.adjacency import piece_adjacency
+from ocsge.regions.composition import composed_keys, tree_share
+from ocsge.regions.evidence import OSSATURE_SHIFT, USAGE_SHIFT
+from ocsge.regions.pieces import at_edge, recoded
+from ocsge.regions.polygons import trace_polygons
+from ocsge.usage import usage_steps
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ocsge.domain import Domain
+    from ocsge.regions.composition import Composition
+    from ocsge.regions.pieces import Pieces
+    from ocsge.rules import Rules
+
+
+def partition(
+    pieces: Pieces, *, domain: Domain, rules: Rules, composition: Composition
+) -> tuple[gpd.GeoDataFrame, NDArray[np.int64]]:
+    """Return the polygons of a domain and their adjacency.
+
+    Parameters
+    ----------
+    pieces
+        Pieces of the whole domain, after the minimum areas.
+    domain
+        Grid, units and territory.
+    rules
+        Codes and usage rules.
+    composition
+        Shares that decide the final cover.
+
+    Returns
+    -------
+    polygons : GeoDataFrame
+        Table ``POLYGONS`` of :mod:`ocsge.tables`, in the row order of first pixels; ``geometry`` only inside the
+        territory, EPSG of the grid.
+    adjacency : ndarray
+        (m, 3) row, row, shared pixel sides.
+
+    Raises
+    ------
+    RasterError
+        When some ground has no known cover and no neighbour to take one from.
+    """
+    goes_on = _goes_on_over_a_border(pieces)
+    pieces, became = recoded(pieces, composed_keys(pieces, composition))
+    cut = np.zeros(len(pieces.value), dtype=np.bool_)
+    np.logical_or.at(cut, became, goes_on)
+    cover, usage = pieces.key & 15, pieces.key >> USAGE_SHIFT & 31
+    if len(cover) == 0 or not ((cover > 0) & (cover <= len(rules.couverture_codes))).all() or not (usage > 0).all():
+        raise RasterError(
+            "the class raster says nothing of the whole domain; check its extent, its nodata value and --numbering"
+        )
+    unit = pieces.commune - 1
+    known = unit >= 0
+    in_territory = known & domain.in_territory[unit]
+    rule, default_px = _usage_provenance(pieces, usage, rules)
+    geometry = trace_polygons(
+        pieces.runs.row_ptr,
+        pieces.runs.start,
+        pieces.label,
+        wanted=in_territory,
+        grid=domain.grid,
+        window=domain.window,
+        tolerance_px=rules.simplification["tolerance_m"] * domain.grid.pixels_per_m,
+    )
+    area = domain.grid.area_m2
+    table = pd.DataFrame(
+        {
+            "commune_code": np.where(known, np.array(domain.unit_codes, dtype=object)[unit], ""),
+            "code_cs": np.array(rules.couverture_codes, dtype=object)[cover - 1],
+            "code_us": np.array(rules.usage_codes, dtype=object)[usage - 1],
+            "ossature": (pieces.key >> OSSATURE_SHIFT & 1).astype(np.bool_),
+            "area_px": pieces.area_px,
+            "area_m2": area(pieces.area_px),
+            "usage_rule": rule,
+            "usage_default_m2": area(default_px),
+            "filled_m2": area(pieces.cover_px[:, 0]),
+            "zone_construite": pieces.in_zone,
+            "commune_cut": cut,
+            "at_edge": at_edge(pieces),
+            "tree_share": tree_share(pieces, composition),
+            "park_m2": area(pieces.flag_px[:, 0]),
+            "photovoltaic_m2": area(pieces.flag_px[:, 1]),
+            "in_territory": in_territory,
+        }
+    ).astype({"commune_code": "str", "code_cs": "str", "code_us": "str"})
+    adjacency = piece_adjacency(
+        pieces.runs.row_ptr, pieces.runs.start, pieces.label, pieces.runs.width, len(pieces.value)
+    )
+    return gpd.GeoDataFrame(table, geometry=geometry, crs=domain.grid.epsg), adjacency
+
+
+def _goes_on_over_a_border(pieces: Pieces) -> NDArray[np.bool_]:
+    """Return which pieces have a neighbour of the same key in another unit."""
+    runs = pieces.runs
+    pairs = piece_adjacency(runs.row_ptr, runs.start, pieces.label, runs.width, len(pieces.value))
+    same = pairs[pieces.key[pairs[:, 0]] == pieces.key[pairs[:, 1]]]
+    cut = np.zeros(len(pieces.value), dtype=np.bool_)
+    cut[same[:, :2].ravel()] = True
+    return cut
+
+
+def _usage_provenance(
+    pieces: Pieces, usage: NDArray[np.int32], rules: Rules
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the order of the rule behind most of each piece's own usage, and its pixels of default usage.
+
+    Only rules that give the piece's usage are candidates; a piece that took its usage from a neighbour has the rule that
+    covers most of it. Ties go to the first rule.
+    """
+    steps = usage_steps(rules)
+    index = {code: i for i, code in enumerate(rules.usage_codes, start=1)}
+    step_usage = np.array([index[str(step.row.us)] for step in steps])
+    order = np.array([step.row.order for step in steps], dtype=np.int64)
+    is_default = np.array([step.row.mode == "default" for step in steps])
+    px = pieces.rule_px[:, 1 : len(steps) + 1]
+    own = np.where(step_usage[None, :] == usage[:, None], px, 0)
+    chosen = np.where(own.any(axis=1), own.argmax(axis=1), px.argmax(axis=1))
+    return order[chosen], px[:, is_default].sum(axis=1)

@@ -1,0 +1,1 @@
+"""Readers of IGN products, one file a product."""

@@ -1,0 +1,252 @@
+"""Read class rasters (CoSIA or a model's own) as runs of class numbers, strip by strip.
+
+A raster may come as one file or as a mosaic of dalles, argmax (one uint8 band) or raw scores (one uint8 band a class).
+Its pixels must lie on the run's grid; another resolution or an offset needs ``resample=True`` (nearest neighbour).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.io import DatasetReader
+from rasterio.transform import from_origin
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window as RasterWindow
+
+from ocsge.errors import CodeError, CrsError, RasterError
+from ocsge.grid import Grid, Window
+
+NO_DATA = 255
+"""Class number of pixels no raster covers, whatever the numbering system."""
+_SUFFIXES = {".tif", ".tiff", ".jp2", ".vrt"}
+_SCORE_BANDS = 10
+"""A raster with at least this many uint8 bands holds one band of scores a class."""
+
+
+@dataclass(frozen=True, slots=True)
+class RasterTile:
+    """One raster file placed on the grid."""
+
+    path: Path
+    """The file."""
+
+    window: Window
+    """The pixels it covers on the run's grid."""
+
+    bands: int
+    """1 for argmax, one a class for raw scores."""
+
+    nodata: int | None
+    """Its declared nodata value."""
+
+    resampled: bool
+    """Whether its pixels must be resampled onto the grid."""
+
+
+def raster_files(path: Path) -> list[Path]:
+    """Return the raster files of a file or of a folder (recursively), by name.
+
+    Raises
+    ------
+    RasterError
+        When there is none.
+    """
+    if path.is_file():
+        return [path]
+    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in _SUFFIXES and "__MACOSX" not in f.parts)
+    if not files:
+        raise RasterError(f"{path}: no raster found; expected GeoTIFF, COG or JPEG 2000 files")
+    return files
+
+
+def place_tiles(paths: Sequence[Path], *, grid: Grid, resample: bool = False) -> list[RasterTile]:
+    """Return the tiles of a mosaic placed on the grid, by file name.
+
+    Parameters
+    ----------
+    paths
+        Raster files.
+    grid
+        The run's grid; every file must be in its CRS.
+    resample
+        Accept another resolution or an offset, and take the nearest pixel.
+
+    Raises
+    ------
+    RasterError
+        Unreadable file, wrong type, misaligned or other resolution without ``resample``.
+    CrsError
+        Missing or different CRS.
+    """
+    return [_place(path, grid=grid, resample=resample) for path in sorted(paths, key=lambda p: (p.name, p))]
+
+
+def class_strips(
+    tiles: Sequence[RasterTile],
+    *,
+    grid: Grid,
+    window: Window,
+    score_classes: Sequence[int],
+    strip_rows: int = 512,
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the class numbers of a window from north to south, in strips of ``strip_rows`` rows.
+
+    Parameters
+    ----------
+    tiles
+        Tiles of the mosaic; where two overlap the first by name wins, so an area counts once.
+    grid
+        The run's grid.
+    window
+        Pixels wanted; those no tile covers are :data:`NO_DATA`.
+    score_classes
+        Class numbers of the bands of raw scores, in band order.
+    strip_rows
+        Rows of a strip; the result does not depend on it.
+
+    Raises
+    ------
+    RasterError
+        When a block cannot be read: a truncated or corrupt file.
+    """
+    numbers = np.asarray(score_classes, dtype=np.uint8)
+    with ExitStack() as stack:
+        opened = [(tile, _open(tile, grid, stack)) for tile in tiles if _overlaps(tile.window, window)]
+        # strips begin at multiples of the global row, so the blocks of a tile are decoded once
+        row = window.row
+        while row < window.bottom:
+            stop = min(row - row % strip_rows + strip_rows, window.bottom)
+            strip = Window(row=row, col=window.col, height=stop - row, width=window.width)
+            yield _read_strip(opened, strip, numbers)
+            row = stop
+
+
+def check_class_numbers(
+    values: NDArray[np.uint8], known: Sequence[int], *, numbering: str, path: Path
+) -> None:
+    """Check that every class number of a raster belongs to its numbering system.
+
+    Raises
+    ------
+    CodeError
+        When a number is unknown; the message lists them.
+    """
+    unknown = sorted(set(np.unique(values).tolist()) - set(known) - {NO_DATA})
+    if unknown:
+        raise CodeError(
+            f"{path}: class numbers {unknown} do not exist in the numbering system {numbering!r} "
+            f"({min(known)}–{max(known)}); state the right one with --numbering"
+        )
+
+
+def _overlaps(a: Window, b: Window) -> bool:
+    return a.row < b.bottom and a.bottom > b.row and a.col < b.right and a.right > b.col
+
+
+def _place(path: Path, *, grid: Grid, resample: bool) -> RasterTile:
+    try:
+        with rasterio.open(path) as dataset:
+            return _placed(dataset, path, grid=grid, resample=resample)
+    except RasterioIOError as error:
+        raise RasterError(f"{path}: cannot be opened as a raster ({error}); check that the file is whole") from error
+
+
+def _placed(dataset: DatasetReader, path: Path, *, grid: Grid, resample: bool) -> RasterTile:
+    if dataset.crs is None:
+        raise CrsError(f"{path}: the raster declares no CRS; write EPSG:{grid.epsg} into it (gdal_edit -a_srs)")
+    if dataset.crs.to_epsg() != grid.epsg:
+        raise CrsError(f"{path}: CRS {dataset.crs.to_string()[:60]} is not the run's EPSG:{grid.epsg}; reproject it")
+    if set(dataset.dtypes) != {"uint8"} or 1 < dataset.count < _SCORE_BANDS:
+        raise RasterError(
+            f"{path}: {dataset.count} band(s) of {'/'.join(sorted(set(dataset.dtypes)))}; expected one uint8 band of "
+            "class numbers, or one uint8 band of scores a class"
+        )
+    transform, n = dataset.transform, grid.pixels_per_m
+    col, row = transform.c * n, -transform.f * n
+    aligned = (
+        abs(transform.a * n - 1) < 1e-6
+        and abs(transform.e * n + 1) < 1e-6
+        and abs(col - round(col)) < 1e-3
+        and abs(row - round(row)) < 1e-3
+        and transform.b == transform.d == 0
+    )
+    if not aligned and not resample:
+        raise RasterError(
+            f"{path}: pixels of {transform.a:g} m from ({transform.c:.3f}, {transform.f:.3f}) do not lie on the grid of "
+            f"{grid.resolution_m:g} m; pass --resample, or the raster's own resolution"
+        )
+    if aligned:
+        window = Window(row=round(row), col=round(col), height=dataset.height, width=dataset.width)
+    else:
+        window = grid.window_of(tuple(dataset.bounds))
+    nodata = None if dataset.nodata is None or not 0 <= dataset.nodata <= 255 else int(dataset.nodata)
+    return RasterTile(path=path, window=window, bands=dataset.count, nodata=nodata, resampled=not aligned)
+
+
+def _open(tile: RasterTile, grid: Grid, stack: ExitStack) -> DatasetReader | WarpedVRT:
+    dataset = stack.enter_context(rasterio.open(tile.path))
+    if not tile.resampled:
+        return dataset
+    xmin, _, _, ymax = grid.bounds_of(tile.window)
+    return stack.enter_context(
+        WarpedVRT(
+            dataset,
+            transform=from_origin(xmin, ymax, grid.resolution_m, grid.resolution_m),
+            width=tile.window.width,
+            height=tile.window.height,
+            resampling=Resampling.nearest,
+            nodata=NO_DATA if tile.nodata is None else tile.nodata,
+        )
+    )
+
+
+def _read_strip(
+    opened: list[tuple[RasterTile, DatasetReader | WarpedVRT]], strip: Window, numbers: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    out: NDArray[np.uint8] | None = None
+    for tile, dataset in opened:
+        if not _overlaps(tile.window, strip):
+            continue
+        w = tile.window
+        row, col = max(strip.row, w.row), max(strip.col, w.col)
+        bottom, right = min(strip.bottom, w.bottom), min(strip.right, w.right)
+        part = RasterWindow(col - w.col, row - w.row, right - col, bottom - row)
+        try:
+            bands = dataset.read(window=part)
+        except (RasterioIOError, RasterioError) as error:
+            raise RasterError(
+                f"{tile.path}: rows {row - w.row}–{bottom - w.row} cannot be read ({error}); the file is truncated or "
+                "corrupt, fetch it again"
+            ) from error
+        classes = _classes(bands, tile, numbers)
+        if out is None and classes.shape == (strip.height, strip.width):
+            out = classes
+            continue
+        if out is None:
+            out = np.full((strip.height, strip.width), NO_DATA, dtype=np.uint8)
+        view = out[row - strip.row : bottom - strip.row, col - strip.col : right - strip.col]
+        np.copyto(view, classes, where=view == NO_DATA)
+    return np.full((strip.height, strip.width), NO_DATA, dtype=np.uint8) if out is None else out
+
+
+def _classes(bands: NDArray[np.uint8], tile: RasterTile, numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if tile.bands == 1:
+        classes = bands[0]
+        if tile.nodata is not None and tile.nodata != NO_DATA:
+            classes = np.where(classes == tile.nodata, np.uint8(NO_DATA), classes)
+        return classes
+    if tile.bands != len(numbers):
+        raise RasterError(
+            f"{tile.path}: {tile.bands} bands of scores, but the numbering system has {len(numbers)} classes; "
+            "state the right one with --numbering"
+        )
+    classes = numbers[bands.argmax(axis=0)]
+    return np.where(bands.max(axis=0) == 0, np.uint8(NO_DATA), classes)

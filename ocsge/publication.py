@@ -1,0 +1,172 @@
+"""Lay a run's results out in a version of the workspace.
+
+::
+
+    polygons/commune_code=12174/millesime=2022/part.parquet   GeoParquet, one partition a commune and millésime
+    tables/commune_code=12174/millesime=2022/stock.parquet, stock_long.parquet
+    runs/commune_code=12174/millesime=2022/run.json           provenance
+    communes/12174_2022.gpkg, .qml                            the same polygons with IGN's field names and styles
+    communes/12174_2022_couverture.png, _artificialisation.png
+    stock.csv, stock_long.csv, stock_excel.csv                every partition of the version
+
+Results limited by a perimeter stand under ``perimetre=NAME/``, so they never replace those of whole communes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import geopandas as gpd
+import pandas as pd
+
+from ocsge.export import write_csv, write_gpkg, write_json, write_parquet
+from ocsge.maps import draw_map
+from ocsge.publish import publish
+from ocsge.styles import artif_style, couverture_style
+
+if TYPE_CHECKING:
+    from ocsge.rules import Rules
+    from ocsge.store import Workspace
+
+_COMBINED = ("stock.csv", "stock_long.csv", "stock_excel.csv")
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a run found, ready to be written."""
+
+    polygons: gpd.GeoDataFrame
+    """Table ``ARTIFICIALISED`` of the territory, with ``id`` and ``millesime``."""
+
+    stock: pd.DataFrame
+    """Table ``STOCK``."""
+
+    stock_long: pd.DataFrame
+    """Table ``STOCK_LONG``."""
+
+    communes: gpd.GeoDataFrame
+    """Outlines of the territory's communes."""
+
+    millesime: int
+    """Year described."""
+
+    perimetre: str | None
+    """Name of the perimeter, null for whole communes."""
+
+    provenance: Mapping[str, object]
+    """Inputs, rules, versions, parameters, counts; no time nor place."""
+
+    credit: str
+    """Credit line of the maps."""
+
+
+def partition_of(commune_code: str, millesime: int, *, perimetre: str | None, kind: str) -> Path:
+    """Return the folder, relative to a version, of one kind of table of a commune and millésime."""
+    root = Path() if perimetre is None else Path(f"perimetre={perimetre}")
+    return root / kind / f"commune_code={commune_code}" / f"millesime={millesime}"
+
+
+def published_key(version: Path, commune_code: str, millesime: int, *, perimetre: str | None) -> str | None:
+    """Return the key of the run that made a partition of a version, or None when it is not there."""
+    path = version / partition_of(commune_code, millesime, perimetre=perimetre, kind="runs") / "run.json"
+    if not path.is_file():
+        return None
+    return str(json.loads(path.read_text(encoding="utf-8"))["key"])
+
+
+def publish_results(workspace: Workspace, results: Results, *, rules: Rules, key: str) -> Path:
+    """Publish a new version that holds ``results`` beside the partitions of the current one; return its folder.
+
+    Raises
+    ------
+    OutputError
+        When a file cannot be written; the current version is then untouched.
+    """
+    codes = sorted(set(results.communes["commune_code"]) | set(results.polygons["commune_code"]))
+    replaced = {(code, results.millesime) for code in codes}
+
+    def carry(relative: Path) -> bool:
+        return relative.name not in _COMBINED and not _belongs(relative, replaced, results.perimetre)
+
+    def fill(folder: Path) -> None:
+        for code in codes:
+            _write_commune(folder, code, results, rules)
+        _combine(folder if results.perimetre is None else folder / f"perimetre={results.perimetre}")
+        for other in [folder, *sorted(folder.glob("perimetre=*"))]:
+            if not (other / "stock.csv").exists() and (other / "tables").is_dir():
+                _combine(other)
+
+    return workspace.publish_version(fill, key=key, carry=carry)
+
+
+def _belongs(relative: Path, replaced: set[tuple[str, int]], perimetre: str | None) -> bool:
+    """Return whether a file of the current version describes a commune and millésime that is being replaced."""
+    parts = relative.parts
+    inside = parts[0].removeprefix("perimetre=") if parts[0].startswith("perimetre=") else None
+    if inside != perimetre:
+        return False
+    for code, millesime in replaced:
+        if f"commune_code={code}" in parts and f"millesime={millesime}" in parts:
+            return True
+        if relative.name.startswith((f"{code}_{millesime}.", f"{code}_{millesime}_")):
+            return True
+    return False
+
+
+def _write_commune(folder: Path, code: str, results: Results, rules: Rules) -> None:
+    def place(kind: str) -> Path:
+        path = folder / partition_of(code, results.millesime, perimetre=results.perimetre, kind=kind)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    polygons = results.polygons[results.polygons["commune_code"] == code].reset_index(drop=True)
+    write_json(dict(results.provenance), place("runs") / "run.json")
+    for name, table in (("stock", results.stock), ("stock_long", results.stock_long)):
+        rows = table[table["commune_code"] == code]
+        publish(place("tables") / f"{name}.parquet", lambda to, rows=rows: rows.to_parquet(to, index=False))
+    if polygons.empty:
+        return
+    write_parquet(polygons, place("polygons") / "part.parquet", provenance={"key": results.provenance["key"]})
+    leaves = [entry for entry in rules.couvertures if entry.is_leaf]
+    colours = {entry.code: entry.colour for entry in leaves}
+    labels = {entry.code: entry.label_fr for entry in leaves}
+    files = place("runs").parents[2] / "communes"
+    files.mkdir(exist_ok=True)
+    stem = f"{code or 'hors_commune'}_{results.millesime}"
+    write_gpkg(
+        polygons,
+        files / f"{stem}.gpkg",
+        layer=f"artif_{results.millesime}_{code or 'hors_commune'}",
+        styles=(artif_style(), couverture_style(colours, labels)),
+        provenance={"key": results.provenance["key"], "credit": results.credit},
+    )
+    outline = results.communes.loc[results.communes["commune_code"] == code]
+    name = outline["nom"].iloc[0] if len(outline) else "hors commune connue"
+    for kind, what in (("couverture", "Couverture du sol"), ("artificialisation", "Artificialisation")):
+        draw_map(
+            polygons,
+            files / f"{stem}_{kind}.png",
+            kind=kind,  # type: ignore[arg-type]
+            title=f"{what} – {name} ({code}), {results.millesime}",
+            colours=colours,
+            labels=labels,
+            outline=outline.geometry.iloc[0] if len(outline) and results.perimetre is None else None,
+            credit=results.credit,
+        )
+
+
+def _combine(folder: Path) -> None:
+    """Write the tables of every partition of a folder as CSV files."""
+    for name, outputs in (
+        ("stock", (("stock.csv", "machine"), ("stock_excel.csv", "excel-fr"))),
+        ("stock_long", (("stock_long.csv", "machine"),)),
+    ):
+        parts: Sequence[Path] = sorted(folder.glob(f"tables/*/*/{name}.parquet"))
+        table = pd.concat([pd.read_parquet(part, partitioning=None) for part in parts], ignore_index=True)
+        table = table.sort_values(["commune_code", "millesime"], kind="stable", ignore_index=True)
+        for output, profile in outputs:
+            write_csv(table, folder / output, profile=profile)  # type: ignore[arg-type]

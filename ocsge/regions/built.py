@@ -1,0 +1,499 @@
+"""Built ground: evidence closed over small gaps, grouped, dissolved when a speck, grown when a lone small house.
+
+It comes before the minimum areas of the other covers: absorbing the smallest regions first would erase every house
+below 200 m². The steps, each local, so that a window with a halo wider than a building gives the whole's answer:
+
+1. evidence = buildings of the class raster and of the layers, never on the ossature;
+2. gaps narrower than ``2 × gap`` are closed (square structuring element), never across the ossature;
+3. connected groups below the evidence minimum dissolve;
+4. groups between the evidence minimum and the built minimum grow evenly to the built minimum, ring by ring, around
+   ossature and other built ground, no farther than the growth limit. Two grown groups may meet: they are then one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ocsge.regions.burn import Intervals
+from ocsge.regions.evidence import OVERRIDE, EvidenceTables
+from ocsge.regions.graph import find
+from ocsge.regions.runs import Runs
+from ocsge.regions.shapes import Channel
+from ocsge.regions.sweep import paint_row, row_buffers
+
+_DOMAIN, _COVER, _BUILT = int(Channel.DOMAIN), int(Channel.COVER), int(Channel.BUILT)
+_FREE, _BUILT_STATE, _BLOCKED = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltAggregation:
+    """Values of the built aggregation, in pixels of the run's grid."""
+
+    gap_px: int
+    """Half the width of the gaps that are closed."""
+
+    growth_limit_px: int
+    """Farthest ring a group grows to."""
+
+    evidence_px: int
+    """Groups below this area dissolve."""
+
+    minimum_px: int
+    """Groups below this area grow to it."""
+
+
+def aggregate_built(
+    classes: Runs | None,
+    intervals: Intervals,
+    *,
+    width: int,
+    tables: EvidenceTables,
+    aggregation: BuiltAggregation,
+) -> Runs:
+    """Return the built ground of a window as runs of 0 and 1.
+
+    Parameters
+    ----------
+    classes
+        Runs of the class raster, or None.
+    intervals
+        Burned ``DOMAIN``, ``COVER`` and ``BUILT`` channels (others are ignored).
+    width
+        Columns of the window.
+    tables
+        The rules as look-up tables.
+    aggregation
+        Distances and areas in pixels.
+    """
+    height = len(intervals.row_ptr) - 1
+    if classes is None:
+        classes = Runs(
+            row_ptr=np.arange(height + 1, dtype=np.int64),
+            start=np.zeros(height, dtype=np.int32),
+            value=np.zeros(height, dtype=np.uint8),
+            width=width,
+        )
+    built_class = (tables.class_cover[:, 0] == tables.built_cover) & tables.has_raster
+    ossature = (tables.layer_ossature != 0) & (tables.layer_mode == OVERRIDE)
+    state_ptr, state_start, state = _built_state(
+        classes.row_ptr,
+        classes.start,
+        classes.value,
+        intervals.row_ptr,
+        intervals.start,
+        intervals.stop,
+        intervals.channel,
+        intervals.value,
+        width,
+        built_class,
+        ossature,
+    )
+    spans = _spans_of(state_ptr, state_start, state, width, _BUILT_STATE)
+    if aggregation.gap_px > 0:
+        spans = _close(*spans, aggregation.gap_px)
+        spans = _without_blocked(*spans, state_ptr, state_start, state, width)
+    group = _group_spans(*spans)
+    kept, grown = _keep_and_grow(
+        *spans,
+        group,
+        state_ptr,
+        state_start,
+        state,
+        width,
+        aggregation.growth_limit_px,
+        aggregation.evidence_px,
+        aggregation.minimum_px,
+    )
+    return _runs_of_spans(kept, grown, height=height, width=width)
+
+
+def as_intervals(built: Runs, *, channel: Channel) -> Intervals:
+    """Return the runs of value 1 as intervals of ``channel``."""
+    ptr, start, stop = _spans_of(built.row_ptr, built.start, built.value, built.width, 1)
+    return Intervals(
+        row_ptr=ptr,
+        start=start,
+        stop=stop,
+        channel=np.full(len(start), channel, dtype=np.uint8),
+        value=np.ones(len(start), dtype=np.uint16),
+    )
+
+
+def _runs_of_spans(
+    kept: tuple[NDArray[np.int32], ...], grown: tuple[NDArray[np.int32], ...], *, height: int, width: int
+) -> Runs:
+    """Return runs of 0 and 1 from (row, start, stop) spans that may overlap."""
+    row = np.concatenate([kept[0], grown[0]])
+    start = np.concatenate([kept[1], grown[1]])
+    stop = np.concatenate([kept[2], grown[2]])
+    order = np.lexsort((start, row))
+    row_ptr, out_start, value = _paint_binary(row[order], start[order], stop[order], height, width)
+    return Runs(row_ptr=row_ptr, start=out_start, value=value, width=width)
+
+
+@njit(cache=True, nogil=True)
+def _paint_binary(row, start, stop, height, width):  # type: ignore[no-untyped-def]
+    out_ptr = np.zeros(height + 1, np.int64)
+    out_start = np.empty(2 * len(row) + height, np.int32)
+    value = np.empty(len(out_start), np.uint8)
+    n = i = 0
+    for r in range(height):
+        out_start[n], value[n] = 0, 0
+        n += 1
+        while i < len(row) and row[i] == r:
+            a, b = start[i], stop[i]
+            i += 1
+            while i < len(row) and row[i] == r and start[i] <= b:
+                b = max(b, stop[i])
+                i += 1
+            if a == 0:
+                value[n - 1] = 1
+            else:
+                out_start[n], value[n] = a, 1
+                n += 1
+            if b < width:
+                out_start[n], value[n] = b, 0
+                n += 1
+        out_ptr[r + 1] = n
+    return out_ptr, out_start[:n].copy(), value[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+def _built_state(class_ptr, class_start, class_value, row_ptr, start, stop, channel, value, width, built_class,
+                 ossature):  # type: ignore[no-untyped-def]  # fmt: skip
+    height = len(row_ptr) - 1
+    capacity = len(class_start) + 2 * len(start) + height
+    out_ptr = np.zeros(height + 1, np.int64)
+    out_start = np.empty(capacity, np.int32)
+    out_state = np.empty(capacity, np.uint8)
+    buffers = row_buffers(width)
+    _, cuts, _, painted = buffers
+    n = 0
+    for r in range(height):
+        a, b = row_ptr[r], row_ptr[r + 1]
+        segments = paint_row(
+            buffers, width, class_start[class_ptr[r] : class_ptr[r + 1]], start[a:b], stop[a:b], channel[a:b], value[a:b]
+        )
+        run = class_ptr[r]
+        for k in range(segments):
+            while run + 1 < class_ptr[r + 1] and class_start[run + 1] <= cuts[k]:
+                run += 1
+            if not painted[_DOMAIN, k] or ossature[painted[_COVER, k]]:
+                state = _BLOCKED
+            elif painted[_BUILT, k] or built_class[class_value[run]]:
+                state = _BUILT_STATE
+            else:
+                state = _FREE
+            if k == 0 or out_state[n - 1] != state:
+                out_start[n], out_state[n] = cuts[k], state
+                n += 1
+        out_ptr[r + 1] = n
+    return out_ptr, out_start[:n].copy(), out_state[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+def _spans_of(row_ptr, start, value, width, wanted):  # type: ignore[no-untyped-def]
+    """Return (ptr, start, stop) of the runs whose value is ``wanted``."""
+    ptr = np.zeros(len(row_ptr), np.int64)
+    total = 0
+    for i in range(len(value)):
+        total += value[i] == wanted
+    out_start = np.empty(total, np.int32)
+    out_stop = np.empty(total, np.int32)
+    n = 0
+    for r in range(len(row_ptr) - 1):
+        for i in range(row_ptr[r], row_ptr[r + 1]):
+            if value[i] == wanted:
+                out_start[n] = start[i]
+                out_stop[n] = start[i + 1] if i + 1 < row_ptr[r + 1] else width
+                n += 1
+        ptr[r + 1] = n
+    return ptr, out_start, out_stop
+
+
+@njit(cache=True, nogil=True)
+def _merge_rows(ptr, start, stop, above, below, union):  # type: ignore[no-untyped-def]
+    """Combine rows r + ``above`` and r + ``below`` of a span list, by union or intersection, into row r.
+
+    A row outside the list is empty for a union and everything for an intersection.
+    """
+    height = len(ptr) - 1
+    out_ptr = np.zeros(height + 1, np.int64)
+    out_start = np.empty(2 * len(start) + 1, np.int32)
+    out_stop = np.empty(2 * len(start) + 1, np.int32)
+    n = 0
+    for r in range(height):
+        ra, rb = r + above, r + below
+        ia = ea = ib = eb = 0
+        if 0 <= ra < height:
+            ia, ea = ptr[ra], ptr[ra + 1]
+        if 0 <= rb < height:
+            ib, eb = ptr[rb], ptr[rb + 1]
+        only = not (0 <= ra < height and 0 <= rb < height)
+        if union or only:
+            first = n
+            while ia < ea or ib < eb:
+                if ib >= eb or (ia < ea and start[ia] <= start[ib]):
+                    s, e = start[ia], stop[ia]
+                    ia += 1
+                else:
+                    s, e = start[ib], stop[ib]
+                    ib += 1
+                if n > first and s <= out_stop[n - 1]:
+                    out_stop[n - 1] = max(out_stop[n - 1], e)
+                else:
+                    out_start[n], out_stop[n] = s, e
+                    n += 1
+        else:
+            while ia < ea and ib < eb:
+                s, e = max(start[ia], start[ib]), min(stop[ia], stop[ib])
+                if s < e:
+                    out_start[n], out_stop[n] = s, e
+                    n += 1
+                if stop[ia] < stop[ib]:
+                    ia += 1
+                else:
+                    ib += 1
+        out_ptr[r + 1] = n
+    return out_ptr, out_start[:n].copy(), out_stop[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+def _window_of_rows(ptr, start, stop, radius, union):  # type: ignore[no-untyped-def]
+    """Combine the rows r − radius … r + radius into row r, by doubling."""
+    size = 1
+    p, s, e = ptr, start, stop
+    while 2 * size <= 2 * radius + 1:
+        p, s, e = _merge_rows(p, s, e, 0, size, union)
+        size *= 2
+    # rows r … r + size − 1 are in row r; the window starts radius rows above
+    return _merge_rows(p, s, e, -radius, radius + 1 - size, union)
+
+
+@njit(cache=True, nogil=True)
+def _widened(ptr, start, stop, by):  # type: ignore[no-untyped-def]
+    """Move both ends of each span outwards by ``by`` columns; spans that meet join, spans that vanish go."""
+    out_ptr = np.zeros(len(ptr), np.int64)
+    out_start = np.empty(len(start), np.int32)
+    out_stop = np.empty(len(start), np.int32)
+    n = 0
+    for r in range(len(ptr) - 1):
+        first = n
+        for i in range(ptr[r], ptr[r + 1]):
+            s, e = start[i] - by, stop[i] + by
+            if e <= s:
+                continue
+            if n > first and s <= out_stop[n - 1]:
+                out_stop[n - 1] = e
+            else:
+                out_start[n], out_stop[n] = s, e
+                n += 1
+        out_ptr[r + 1] = n
+    return out_ptr, out_start[:n].copy(), out_stop[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+def _close(ptr, start, stop, radius):  # type: ignore[no-untyped-def]
+    """Morphological closing by a square of half-side ``radius`` pixels; nothing is built outside the window."""
+    pad = 2 * radius
+    height = len(ptr) - 1
+    padded = np.zeros(height + 2 * pad + 1, np.int64)
+    padded[pad : pad + height + 1] = ptr
+    padded[pad + height + 1 :] = ptr[height]
+    p, s, e = _widened(padded, start, stop, radius)
+    p, s, e = _window_of_rows(p, s, e, radius, True)
+    p, s, e = _widened(p, s, e, -radius)
+    p, s, e = _window_of_rows(p, s, e, radius, False)
+    first, last = p[pad], p[pad + height]
+    return p[pad : pad + height + 1] - first, s[first:last].copy(), e[first:last].copy()
+
+
+@njit(cache=True, nogil=True)
+def _without_blocked(ptr, start, stop, state_ptr, state_start, state, width):  # type: ignore[no-untyped-def]
+    out_ptr = np.zeros(len(ptr), np.int64)
+    out_start = np.empty(len(start) + len(state_start), np.int32)
+    out_stop = np.empty(len(out_start), np.int32)
+    n = 0
+    for r in range(len(ptr) - 1):
+        j = state_ptr[r]
+        end = state_ptr[r + 1]
+        for i in range(ptr[r], ptr[r + 1]):
+            a, b = max(start[i], 0), min(stop[i], width)
+            while j > state_ptr[r] and state_start[j] > a:
+                j -= 1
+            while j + 1 < end and state_start[j + 1] <= a:
+                j += 1
+            while a < b:
+                stop_j = state_start[j + 1] if j + 1 < end else width
+                piece_end = min(b, stop_j)
+                if state[j] != _BLOCKED:
+                    if n > out_ptr[r] and out_stop[n - 1] == a:
+                        out_stop[n - 1] = piece_end
+                    else:
+                        out_start[n], out_stop[n] = a, piece_end
+                        n += 1
+                a = piece_end
+                if a < b:
+                    j += 1
+        out_ptr[r + 1] = n
+    return out_ptr, out_start[:n].copy(), out_stop[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+def _group_spans(ptr, start, stop):  # type: ignore[no-untyped-def]
+    """Label 4-connected groups of spans; a label is the first span of the group."""
+    parent = np.arange(len(start)).astype(np.int32)
+    for r in range(1, len(ptr) - 1):
+        i, j = ptr[r - 1], ptr[r]
+        while i < ptr[r] and j < ptr[r + 1]:
+            if start[i] < stop[j] and start[j] < stop[i]:
+                a, b = find(parent, i), find(parent, j)
+                if a < b:
+                    parent[b] = a
+                elif b < a:
+                    parent[a] = b
+            if stop[i] < stop[j]:
+                i += 1
+            else:
+                j += 1
+    for i in range(len(parent)):
+        parent[i] = find(parent, i)
+    return parent
+
+
+@njit(cache=True, nogil=True)
+def _keep_and_grow(ptr, start, stop, group, state_ptr, state_start, state, width, limit, evidence_px,
+                   minimum_px):  # type: ignore[no-untyped-def]  # fmt: skip
+    height = len(ptr) - 1
+    spans = len(start)
+    area = np.zeros(spans, np.int64)
+    box = np.empty((spans, 4), np.int32)
+    row_of = np.empty(spans, np.int32)
+    for r in range(height):
+        for i in range(ptr[r], ptr[r + 1]):
+            row_of[i] = r
+            g = group[i]
+            if area[g] == 0:
+                box[g, 0], box[g, 1], box[g, 2], box[g, 3] = r, start[i], r + 1, stop[i]
+            area[g] += stop[i] - start[i]
+            box[g, 1] = min(box[g, 1], start[i])
+            box[g, 2] = r + 1
+            box[g, 3] = max(box[g, 3], stop[i])
+    kept_row = np.empty(spans, np.int32)
+    kept_start = np.empty(spans, np.int32)
+    kept_stop = np.empty(spans, np.int32)
+    n = 0
+    for i in range(spans):
+        if area[group[i]] >= evidence_px:
+            kept_row[n], kept_start[n], kept_stop[n] = row_of[i], start[i], stop[i]
+            n += 1
+    grown_row = [np.int32(0) for _ in range(0)]
+    grown_start = [np.int32(0) for _ in range(0)]
+    grown_stop = [np.int32(0) for _ in range(0)]
+    for g in range(spans):
+        if group[g] != g or area[g] < evidence_px or area[g] >= minimum_px:
+            continue
+        top, left = max(box[g, 0] - limit, 0), max(box[g, 1] - limit, 0)
+        bottom, right = min(box[g, 2] + limit, height), min(box[g, 3] + limit, width)
+        ground = _local_ground(ptr, start, stop, group, area, g, evidence_px, state_ptr, state_start, state, width,
+                               top, left, bottom, right)  # fmt: skip
+        _grow(ground, area[g], minimum_px, limit)
+        for r in range(bottom - top):
+            c = 0
+            while c < right - left:
+                if ground[r, c] == 3:
+                    c0 = c
+                    while c < right - left and ground[r, c] == 3:
+                        c += 1
+                    grown_row.append(np.int32(r + top))
+                    grown_start.append(np.int32(c0 + left))
+                    grown_stop.append(np.int32(c + left))
+                else:
+                    c += 1
+    return (kept_row[:n], kept_start[:n], kept_stop[:n]), (
+        np.array(grown_row, np.int32),
+        np.array(grown_start, np.int32),
+        np.array(grown_stop, np.int32),
+    )
+
+
+@njit(cache=True, nogil=True)
+def _local_ground(ptr, start, stop, group, area, g, evidence_px, state_ptr, state_start, state, width, top, left,
+                  bottom, right):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Return a small array around group ``g``: 0 free, 1 the group, 2 ossature, outside or other built ground."""
+    ground = np.zeros((bottom - top, right - left), np.uint8)
+    for r in range(top, bottom):
+        a, b = state_ptr[r], state_ptr[r + 1]
+        i = a + np.searchsorted(state_start[a:b], left, side="right") - 1
+        while i < b and state_start[i] < right:
+            if state[i] == _BLOCKED:
+                end = state_start[i + 1] if i + 1 < b else width
+                ground[r - top, max(state_start[i], left) - left : min(end, right) - left] = 2
+            i += 1
+        a, b = ptr[r], ptr[r + 1]
+        i = a + np.searchsorted(stop[a:b], left, side="right")
+        while i < b and start[i] < right:
+            if area[group[i]] >= evidence_px:
+                mark = 1 if group[i] == g else 2
+                ground[r - top, max(start[i], left) - left : min(stop[i], right) - left] = mark
+            i += 1
+    return ground
+
+
+@njit(cache=True, nogil=True)
+def _grow(ground, area, minimum_px, limit):  # type: ignore[no-untyped-def]
+    """Mark 3 the free pixels that bring the group (1) to ``minimum_px``, in rings of alternately 4 and 8 neighbours.
+
+    In a ring that is more than needed, side neighbours come before corner neighbours, each in row order.
+    """
+    height, width = ground.shape
+    frontier_r = np.empty(height * width, np.int32)
+    frontier_c = np.empty(height * width, np.int32)
+    head = tail = 0
+    for r in range(height):
+        for c in range(width):
+            if ground[r, c] == 1:
+                frontier_r[tail], frontier_c[tail] = r, c
+                tail += 1
+    missing = minimum_px - area
+    for ring in range(1, limit + 1):
+        if missing <= 0 or head == tail:
+            return
+        sources_end = tail
+        for corners in range(1 if ring % 2 else 2):
+            found_from = tail
+            for i in range(head, sources_end):
+                for k in range(4):
+                    if corners == 0:
+                        dr, dc = (k == 2) - (k == 0), (k == 1) - (k == 3)
+                    else:
+                        dr, dc = 2 * (k // 2) - 1, 2 * (k % 2) - 1
+                    r, c = frontier_r[i] + dr, frontier_c[i] + dc
+                    if 0 <= r < height and 0 <= c < width and ground[r, c] == 0:
+                        if corners and ground[frontier_r[i], c] in (0, 2) and ground[r, frontier_c[i]] in (0, 2):
+                            continue
+                        ground[r, c] = 4
+                        frontier_r[tail], frontier_c[tail] = r, c
+                        tail += 1
+            found = tail - found_from
+            if found > missing:
+                _keep_first(ground, missing)
+                return
+            for i in range(found_from, tail):
+                ground[frontier_r[i], frontier_c[i]] = 3
+            missing -= found
+        head = sources_end
+
+
+@njit(cache=True, nogil=True)
+def _keep_first(ground, missing):  # type: ignore[no-untyped-def]
+    """Keep the first ``missing`` candidates (4) in row order as grown (3), free the others."""
+    for r in range(ground.shape[0]):
+        for c in range(ground.shape[1]):
+            if ground[r, c] == 4:
+                ground[r, c] = 3 if missing > 0 else 0
+                missing -= 1

@@ -1,0 +1,220 @@
+"""Cross class runs with burned layers: one run of evidence per stretch of equal cover, usage, rule and commune.
+
+The value of a run packs what the later steps need::
+
+    bits 0–3    cover: 1 + position in ``Rules.couverture_codes``; 0 unknown, 15 takes the enclosing cover
+    bits 4–8    usage: 1 + position in ``Rules.usage_codes``; 0 none
+    bit  9      ossature
+    bit  10     zone construite
+    bits 11–17  usage rule: position in the run's list of usage rules, from 1
+    bits 18–29  commune: position in the run's list of communes, from 1
+    bits 30–31  public park, ground photovoltaic plant
+
+Bits 0–9 are the *key*: connected pixels of one key are one region. :data:`OUTSIDE` marks pixels the run leaves out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ocsge.regions.burn import Intervals
+from ocsge.regions.runs import Runs
+from ocsge.regions.shapes import Channel
+from ocsge.regions.sweep import paint_row, row_buffers
+
+COVER_BITS, USAGE_SHIFT, OSSATURE_SHIFT, ZONE_SHIFT, RULE_SHIFT, COMMUNE_SHIFT, PARK_SHIFT = 15, 4, 9, 10, 11, 18, 30
+KEY_MASK = 0x3FF
+OUTSIDE = 0x3FF
+"""Value of the pixels outside the domain."""
+COVERS = 16
+"""Size of the cover axis of the tables: unknown, the leaf covers, and the one that takes the enclosing cover."""
+USAGES = 32
+ABSORB = 15
+"""Cover index of what takes the enclosing cover: pools, light greenhouses, built specks."""
+MAX_USAGE_RULES, MAX_COMMUNES = 127, 4095
+
+_DOMAIN, _COMMUNE, _COVER = int(Channel.DOMAIN), int(Channel.COMMUNE), int(Channel.COVER)
+_BUILT_GROUND, _ZONE, _NEAR_ROAD = int(Channel.BUILT_GROUND), int(Channel.ZONE), int(Channel.NEAR_ROAD)
+_USAGE, _USAGE_IN_ZONE = int(Channel.USAGE), int(Channel.USAGE_IN_ZONE)
+_USAGE_ON_SEALED = int(Channel.USAGE_ON_SEALED)
+_PARK, _PHOTOVOLTAIC = int(Channel.PARK), int(Channel.PHOTOVOLTAIC)
+
+OVERRIDE, COMPLETE, IGNORE = 0, 1, 2
+"""How a layer's cover meets the class raster: over it, where it says nothing, or never where there is a raster."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceTables:
+    """The rules as look-up tables over small integers; made by ``covers`` and ``usage`` from ``Rules``."""
+
+    has_raster: bool
+    """Whether a class raster is read; without one the covers come from layers and ``default_cover``."""
+
+    default_cover: int
+    """Cover index where no raster and no layer says anything."""
+
+    built_cover: int
+    """Cover index of built ground."""
+
+    sealed_cover: int
+    """Cover index of sealed ground, for usages that continue on it."""
+
+    class_cover: NDArray[np.uint8]
+    """(256, USAGES) cover index of a class value under a usage (0 = the class says nothing)."""
+
+    class_usage: NDArray[np.uint8]
+    """(256,) usage rule that a class value gives, 0 = none."""
+
+    layer_cover: NDArray[np.uint8]
+    """(cover rules + 1,) cover index of each cover rule."""
+
+    layer_mode: NDArray[np.uint8]
+    """(cover rules + 1,) OVERRIDE, COMPLETE or IGNORE."""
+
+    layer_ossature: NDArray[np.uint8]
+    """(cover rules + 1,) 1 where the rule draws the ossature."""
+
+    rule_usage: NDArray[np.uint8]
+    """(usage rules + 1,) usage index of each usage rule; a smaller position wins."""
+
+    default_rule: NDArray[np.uint8]
+    """(COVERS, 2, 2) usage rule by cover, inside the zone construite, near a road."""
+
+
+def evidence_runs(
+    classes: Runs | None, intervals: Intervals, *, width: int, tables: EvidenceTables
+) -> Runs:
+    """Return the evidence of a window as runs of packed uint32 values.
+
+    Parameters
+    ----------
+    classes
+        Runs of the class raster, or None when there is none.
+    intervals
+        Burned layers of every channel, ``BUILT_GROUND`` and ``ZONE`` included.
+    width
+        Columns of the window.
+    tables
+        The rules as look-up tables.
+    """
+    height = len(intervals.row_ptr) - 1
+    if classes is None:
+        classes = Runs(
+            row_ptr=np.arange(height + 1, dtype=np.int64),
+            start=np.zeros(height, dtype=np.int32),
+            value=np.zeros(height, dtype=np.uint8),
+            width=width,
+        )
+    row_ptr, start, value = _cross(
+        classes.row_ptr,
+        classes.start,
+        classes.value,
+        intervals.row_ptr,
+        intervals.start,
+        intervals.stop,
+        intervals.channel,
+        intervals.value,
+        width,
+        tables.has_raster,
+        tables.default_cover,
+        tables.built_cover,
+        tables.sealed_cover,
+        tables.class_cover,
+        tables.class_usage,
+        tables.layer_cover,
+        tables.layer_mode,
+        tables.layer_ossature,
+        tables.rule_usage,
+        tables.default_rule,
+    )
+    return Runs(row_ptr=row_ptr, start=start, value=value, width=width)
+
+
+@njit(cache=True, nogil=True)
+def _earlier(a, b):  # type: ignore[no-untyped-def]
+    """Return the usage rule that comes first; 0 is none."""
+    if a == 0 or (b != 0 and b < a):
+        return b
+    return a
+
+
+@njit(cache=True, nogil=True)
+def _evaluate(painted, k, cls, has_raster, default_cover, built_cover, sealed_cover, class_cover, class_usage,
+              layer_cover, layer_mode, layer_ossature, rule_usage, default_rule):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Return the packed value of segment ``k``."""
+    zone = painted[_ZONE, k]
+    layer = painted[_COVER, k]
+    seen = class_cover[cls, 0] if has_raster else np.uint8(0)
+    rule = _earlier(painted[_USAGE, k], painted[_USAGE_IN_ZONE, k] if zone else np.uint16(0))
+    if seen == sealed_cover:
+        rule = _earlier(rule, painted[_USAGE_ON_SEALED, k])
+    if has_raster:
+        rule = _earlier(rule, np.uint16(class_usage[cls]))
+    mode = layer_mode[layer]
+    layer_speaks = layer != 0 and (mode == OVERRIDE or not has_raster or (mode == COMPLETE and seen == 0))
+    if painted[_BUILT_GROUND, k]:
+        cover = built_cover
+    elif layer_speaks:
+        cover = layer_cover[layer]
+    elif has_raster:
+        cover = class_cover[cls, rule_usage[rule]]
+        if cover == built_cover:  # a built speck: the aggregation did not keep it
+            cover = ABSORB
+    else:
+        cover = default_cover
+    if rule == 0 and cover != 0 and cover != ABSORB:
+        rule = np.uint16(default_rule[cover, 1 if zone else 0, 1 if painted[_NEAR_ROAD, k] else 0])
+    ossature = layer_speaks and layer_ossature[layer] and not painted[_BUILT_GROUND, k]
+    packed = np.int64(cover) | (np.int64(rule_usage[rule]) << USAGE_SHIFT) | (np.int64(rule) << RULE_SHIFT)
+    packed |= np.int64(painted[_COMMUNE, k]) << COMMUNE_SHIFT
+    if ossature:
+        packed |= 1 << OSSATURE_SHIFT
+    if zone:
+        packed |= 1 << ZONE_SHIFT
+    if painted[_PARK, k]:
+        packed |= 1 << PARK_SHIFT
+    if painted[_PHOTOVOLTAIC, k]:
+        packed |= 1 << (PARK_SHIFT + 1)
+    return np.uint32(packed)
+
+
+@njit(cache=True, nogil=True)
+def _cross(class_ptr, class_start, class_value, row_ptr, start, stop, channel, value, width, has_raster,
+           default_cover, built_cover, sealed_cover, class_cover, class_usage, layer_cover, layer_mode,
+           layer_ossature, rule_usage, default_rule):  # type: ignore[no-untyped-def]  # fmt: skip
+    height = len(row_ptr) - 1
+    capacity = len(class_start) + 2 * len(start) + height
+    out_ptr = np.zeros(height + 1, np.int64)
+    out_start = np.empty(capacity, np.int32)
+    out_value = np.empty(capacity, np.uint32)
+    buffers = row_buffers(width)
+    _, cuts, _, painted = buffers
+    n = 0
+    for r in range(height):
+        a, b = row_ptr[r], row_ptr[r + 1]
+        segments = paint_row(
+            buffers, width, class_start[class_ptr[r] : class_ptr[r + 1]], start[a:b], stop[a:b], channel[a:b], value[a:b]
+        )
+        run = class_ptr[r]
+        last = np.uint32(0)
+        first = True
+        for k in range(segments):
+            while run + 1 < class_ptr[r + 1] and class_start[run + 1] <= cuts[k]:
+                run += 1
+            if painted[_DOMAIN, k]:
+                packed = _evaluate(painted, k, class_value[run], has_raster, default_cover, built_cover,
+                                   sealed_cover, class_cover, class_usage, layer_cover, layer_mode,
+                                   layer_ossature, rule_usage, default_rule)  # fmt: skip
+            else:
+                packed = np.uint32(OUTSIDE)
+            if first or packed != last:
+                out_start[n], out_value[n] = cuts[k], packed
+                n += 1
+                last = packed
+                first = False
+        out_ptr[r + 1] = n
+    return out_ptr, out_start[:n].copy(), out_value[:n].copy()

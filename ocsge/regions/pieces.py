@@ -1,0 +1,338 @@
+"""Pieces: regions after merging, cut by commune, joined across windows.
+
+A piece is a 4-connected set of pixels of one key and one commune. The commune is an accounting key: it comes after the
+minimum areas, so a border never changes them, and parts sum exactly. Every figure of a piece is an integer of pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ocsge.grid import Window
+from ocsge.regions.evidence import (
+    COMMUNE_SHIFT,
+    COVERS,
+    KEY_MASK,
+    MAX_USAGE_RULES,
+    OUTSIDE,
+    PARK_SHIFT,
+    RULE_SHIFT,
+    ZONE_SHIFT,
+)
+from ocsge.regions.graph import RegionGraph, label_runs
+from ocsge.regions.minimum_areas import Absorbed
+from ocsge.regions.runs import Runs, joined
+
+PIECE_COMMUNE_SHIFT = 10
+"""A piece's value is its key (10 bits) and, above it, its commune position."""
+_RULES = MAX_USAGE_RULES + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Pieces of a window with what lies under each of them."""
+
+    runs: Runs
+    """Runs of piece values (key and commune); ``OUTSIDE`` where nothing is derived."""
+
+    label: NDArray[np.int32]
+    """(runs,) piece of each run, −1 outside."""
+
+    value: NDArray[np.uint32]
+    """(pieces,) key and commune."""
+
+    cover_px: NDArray[np.int64]
+    """(pieces, COVERS) pixels by cover before merging."""
+
+    rule_px: NDArray[np.int64]
+    """(pieces, usage rules + 1) pixels by usage rule."""
+
+    flag_px: NDArray[np.int64]
+    """(pieces, 2) pixels in a public park, in a ground photovoltaic plant."""
+
+    in_zone: NDArray[np.bool_]
+    """(pieces,) touches the zone construite."""
+
+    @property
+    def area_px(self) -> NDArray[np.int64]:
+        """(pieces,) pixels."""
+        area: NDArray[np.int64] = self.cover_px.sum(axis=1)
+        return area
+
+    @property
+    def key(self) -> NDArray[np.int32]:
+        """(pieces,) cover, usage and ossature bits."""
+        return (self.value & KEY_MASK).astype(np.int32)
+
+    @property
+    def commune(self) -> NDArray[np.int32]:
+        """(pieces,) position of the commune in the run's list, 0 = none."""
+        return (self.value >> PIECE_COMMUNE_SHIFT).astype(np.int32)
+
+    def save(self, path: Path) -> None:
+        """Write the pieces to ``path`` (uncompressed ``.npz``)."""
+        with path.open("wb") as file:
+            np.savez(
+                file,
+                row_ptr=self.runs.row_ptr,
+                start=self.runs.start,
+                run_value=self.runs.value,
+                width=np.int64(self.runs.width),
+                **{name: getattr(self, name) for name in self.__slots__ if name != "runs"},
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Pieces:
+        """Read what :meth:`save` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            runs = Runs(
+                row_ptr=arrays["row_ptr"],
+                start=arrays["start"],
+                value=arrays["run_value"],
+                width=int(arrays["width"]),
+            )
+            return cls(runs=runs, **{name: arrays[name] for name in cls.__slots__ if name != "runs"})
+
+
+def pieces_of_window(
+    evidence: Runs, graph: RegionGraph, absorbed: Absorbed, *, window: Window, core: Window
+) -> Pieces:
+    """Return the pieces of the core of a window.
+
+    Parameters
+    ----------
+    evidence, graph, absorbed
+        The window with its halo.
+    window, core
+        The window with its halo, and the part that is kept.
+    """
+    cut = (core.row - window.row, core.bottom - window.row, core.col - window.col, core.right - window.col)
+    row_ptr, start, value = _generalise(
+        evidence.row_ptr,
+        evidence.start,
+        evidence.value,
+        evidence.width,
+        graph.label,
+        absorbed.root,
+        absorbed.key,
+        *cut,
+    )
+    label, count = label_runs(row_ptr, start, value, core.width, OUTSIDE)
+    cover_px, rule_px, flag_px, in_zone = _accumulate(
+        evidence.row_ptr, evidence.start, evidence.value, evidence.width, row_ptr, start, label, count, *cut
+    )
+    values = np.empty(count, dtype=np.uint32)
+    values[label[label >= 0]] = value[label >= 0]
+    runs = Runs(row_ptr=row_ptr, start=start, value=value, width=core.width)
+    return Pieces(runs, label, values, cover_px, rule_px, flag_px, in_zone)
+
+
+def nothing(window: Window) -> Pieces:
+    """Return the pieces of a window that lies wholly outside the domain."""
+    return Pieces(
+        runs=Runs(
+            row_ptr=np.arange(window.height + 1, dtype=np.int64),
+            start=np.zeros(window.height, dtype=np.int32),
+            value=np.full(window.height, OUTSIDE, dtype=np.uint32),
+            width=window.width,
+        ),
+        label=np.full(window.height, -1, dtype=np.int32),
+        value=np.empty(0, dtype=np.uint32),
+        cover_px=np.empty((0, COVERS), dtype=np.int64),
+        rule_px=np.empty((0, _RULES), dtype=np.int64),
+        flag_px=np.empty((0, 2), dtype=np.int64),
+        in_zone=np.empty(0, dtype=np.bool_),
+    )
+
+
+def stitched(parts: list[tuple[Window, Pieces]], *, window: Window) -> Pieces:
+    """Return the pieces of ``window`` from windows that tile it; a piece over a seam becomes one."""
+    if len(parts) == 1 and parts[0][0] == window:
+        return parts[0][1]
+    runs = joined([(w, pieces.runs) for w, pieces in parts], window=window)
+    label, count = label_runs(runs.row_ptr, runs.start, runs.value, runs.width, OUTSIDE)
+    mapping = [
+        _labels_at(
+            runs.row_ptr,
+            runs.start,
+            label,
+            *_first_pixels(pieces.runs.row_ptr, pieces.runs.start, pieces.label, len(pieces.value)),
+            w.row - window.row,
+            w.col - window.col,
+        )
+        for w, pieces in parts
+    ]
+    return _regrouped(runs, label, count, [pieces for _, pieces in parts], mapping)
+
+
+def recoded(pieces: Pieces, key: NDArray[np.int32]) -> tuple[Pieces, NDArray[np.int32]]:
+    """Return the pieces under new keys, equal neighbours of one commune joined, and each old piece's new number."""
+    value = (key.astype(np.uint32) & KEY_MASK) | (
+        pieces.commune.astype(np.uint32) << PIECE_COMMUNE_SHIFT
+    ).astype(np.uint32)
+    inside = pieces.label >= 0
+    run_value = np.where(inside, value[pieces.label], np.uint32(OUTSIDE)).astype(np.uint32)
+    old_label = pieces.label
+    label, count = label_runs(
+        pieces.runs.row_ptr, pieces.runs.start, run_value, pieces.runs.width, OUTSIDE
+    )
+    mapping = np.full(len(value), -1, dtype=np.int32)
+    mapping[old_label[inside]] = label[inside]
+    row_ptr, start, run_value, label = _without_repeats(
+        pieces.runs.row_ptr, pieces.runs.start, run_value, label
+    )
+    runs = Runs(row_ptr=row_ptr, start=start, value=run_value, width=pieces.runs.width)
+    return _regrouped(runs, label, count, [pieces], [mapping]), mapping
+
+
+def at_edge(pieces: Pieces) -> NDArray[np.bool_]:
+    """Return which pieces touch the edge of the domain: ground left out, or the limit of the window."""
+    result: NDArray[np.bool_] = _at_edge(
+        pieces.runs.row_ptr, pieces.runs.start, pieces.label, pieces.runs.width, len(pieces.value)
+    )
+    return result
+
+
+def _regrouped(
+    runs: Runs, label: NDArray[np.int32], count: int, parts: list[Pieces], mapping: list[NDArray[np.int32]]
+) -> Pieces:
+    cover_px = np.zeros((count, COVERS), dtype=np.int64)
+    rule_px = np.zeros((count, _RULES), dtype=np.int64)
+    flag_px = np.zeros((count, 2), dtype=np.int64)
+    in_zone = np.zeros(count, dtype=np.bool_)
+    for pieces, to in zip(parts, mapping, strict=True):
+        np.add.at(cover_px, to, pieces.cover_px)
+        np.add.at(rule_px, to, pieces.rule_px)
+        np.add.at(flag_px, to, pieces.flag_px)
+        np.logical_or.at(in_zone, to, pieces.in_zone)
+    value = np.empty(count, dtype=np.uint32)
+    value[label[label >= 0]] = runs.value[label >= 0]
+    return Pieces(runs, label, value, cover_px, rule_px, flag_px, in_zone)
+
+
+@njit(cache=True, nogil=True)
+def _generalise(row_ptr, start, value, width, label, root, key, first, last, left, right):  # type: ignore[no-untyped-def]
+    out_ptr = np.zeros(last - first + 1, np.int64)
+    capacity = row_ptr[last] - row_ptr[first] + last - first
+    out_start = np.empty(capacity, np.int32)
+    out_value = np.empty(capacity, np.uint32)
+    n = 0
+    for r in range(first, last):
+        row_first = n
+        for i in range(row_ptr[r], row_ptr[r + 1]):
+            stop = start[i + 1] if i + 1 < row_ptr[r + 1] else width
+            if stop <= left or start[i] >= right:
+                continue
+            if label[i] < 0:
+                v = np.uint32(OUTSIDE)
+            else:
+                commune = (np.int64(value[i]) >> COMMUNE_SHIFT) & 0xFFF
+                v = np.uint32(key[root[label[i]]] | (commune << PIECE_COMMUNE_SHIFT))
+            if n > row_first and out_value[n - 1] == v:
+                continue
+            out_start[n], out_value[n] = max(start[i] - left, 0), v
+            n += 1
+        out_ptr[r - first + 1] = n
+    return out_ptr, out_start[:n].copy(), out_value[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+def _accumulate(row_ptr, start, value, width, out_ptr, out_start, label, count, first, last, left, right):  # type: ignore[no-untyped-def]
+    cover_px = np.zeros((count, COVERS), np.int64)
+    rule_px = np.zeros((count, _RULES), np.int64)
+    flag_px = np.zeros((count, 2), np.int64)
+    in_zone = np.zeros(count, np.bool_)
+    for r in range(first, last):
+        j = out_ptr[r - first]
+        for i in range(row_ptr[r], row_ptr[r + 1]):
+            stop = start[i + 1] if i + 1 < row_ptr[r + 1] else width
+            a, b = max(start[i], left), min(stop, right)
+            if a >= b:
+                continue
+            while j + 1 < out_ptr[r - first + 1] and out_start[j + 1] <= a - left:
+                j += 1
+            g = label[j]
+            if g < 0:
+                continue
+            v = np.int64(value[i])
+            cover_px[g, v & 15] += b - a
+            rule_px[g, (v >> RULE_SHIFT) & 0x7F] += b - a
+            if (v >> PARK_SHIFT) & 1:
+                flag_px[g, 0] += b - a
+            if (v >> (PARK_SHIFT + 1)) & 1:
+                flag_px[g, 1] += b - a
+            if (v >> ZONE_SHIFT) & 1:
+                in_zone[g] = True
+    return cover_px, rule_px, flag_px, in_zone
+
+
+@njit(cache=True, nogil=True)
+def _first_pixels(row_ptr, start, label, count):  # type: ignore[no-untyped-def]
+    """Return (row, column) of the first pixel of each piece."""
+    row = np.full(count, -1, np.int64)
+    col = np.empty(count, np.int64)
+    for r in range(len(row_ptr) - 1):
+        for i in range(row_ptr[r], row_ptr[r + 1]):
+            g = label[i]
+            if g >= 0 and row[g] < 0:
+                row[g], col[g] = r, start[i]
+    return row, col
+
+
+@njit(cache=True, nogil=True)
+def _labels_at(row_ptr, start, label, row, col, down, right):  # type: ignore[no-untyped-def]
+    out = np.empty(len(row), np.int32)
+    for k in range(len(row)):
+        r = row[k] + down
+        a, b = row_ptr[r], row_ptr[r + 1]
+        out[k] = label[a + np.searchsorted(start[a:b], col[k] + right, side="right") - 1]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _without_repeats(row_ptr, start, value, label):  # type: ignore[no-untyped-def]
+    out_ptr = np.zeros(len(row_ptr), np.int64)
+    out_start = np.empty(len(start), np.int32)
+    out_value = np.empty(len(start), value.dtype)
+    out_label = np.empty(len(start), np.int32)
+    n = 0
+    for r in range(len(row_ptr) - 1):
+        first = n
+        for i in range(row_ptr[r], row_ptr[r + 1]):
+            if n > first and out_value[n - 1] == value[i]:
+                continue
+            out_start[n], out_value[n], out_label[n] = start[i], value[i], label[i]
+            n += 1
+        out_ptr[r + 1] = n
+    return out_ptr, out_start[:n].copy(), out_value[:n].copy(), out_label[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+def _at_edge(row_ptr, start, label, width, count):  # type: ignore[no-untyped-def]
+    edge = np.zeros(count + 1, np.bool_)  # label −1 writes the last entry
+    height = len(row_ptr) - 1
+    for r in range(height):
+        a, end = row_ptr[r], row_ptr[r + 1]
+        for i in range(a, end):
+            if r in (0, height - 1) or i in (a, end - 1):
+                edge[label[i]] = True
+            if i > a and (label[i] < 0 or label[i - 1] < 0):
+                edge[label[i]] = edge[label[i - 1]] = True
+        if r == 0:
+            continue
+        i, j = row_ptr[r - 1], a
+        while i < a and j < end:
+            if label[i] < 0 or label[j] < 0:
+                edge[label[i]] = edge[label[j]] = True
+            stop_i = start[i + 1] if i + 1 < a else width
+            stop_j = start[j + 1] if j + 1 < end else width
+            if stop_i <= stop_j:
+                i += 1
+            if stop_j <= stop_i:
+                j += 1
+    return edge[:count].copy()

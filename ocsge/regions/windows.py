@@ -1,0 +1,210 @@
+"""The three window stages of the engine, each from arrays to arrays.
+
+``classes`` (a reader's job) → :func:`built_ground` → zone construite of the whole run → :func:`pieces_of_core`. A window
+is a core that is kept and a halo that is read and discarded; nothing here touches the disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ocsge.grid import Grid, Window
+from ocsge.regions.built import BuiltAggregation, aggregate_built, as_intervals
+from ocsge.regions.burn import Intervals, burn
+from ocsge.regions.evidence import EvidenceTables, evidence_runs
+from ocsge.regions.graph import commune_of, region_graph
+from ocsge.regions.minimum_areas import MinimumAreas, absorb, clusters_are_whole
+from ocsge.regions.pieces import Pieces, pieces_of_window
+from ocsge.regions.runs import Runs, joined
+from ocsge.regions.shapes import Channel, Shapes
+from ocsge.regions.zone import zone_intervals
+
+_BUILT_CHANNELS = (Channel.DOMAIN, Channel.COVER, Channel.BUILT)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRules:
+    """Everything the engine takes from the rules, as integers of pixels and look-up tables."""
+
+    tables: EvidenceTables
+    aggregation: BuiltAggregation
+    minimum: MinimumAreas
+
+
+@dataclass(frozen=True, slots=True)
+class CorePieces:
+    """Pieces of a core, and whether its halo and the run's context were wide enough."""
+
+    pieces: Pieces
+    halo_is_enough: bool
+    """No cluster of unstable regions cut by the window's edge reaches the core."""
+    context_is_enough: bool
+    """No cluster of unstable regions cut by the edge of the domain reaches the territory."""
+
+
+def built_ground(
+    classes: Runs | None, shapes: Shapes, *, grid: Grid, window: Window, core: Window, engine: EngineRules
+) -> Runs:
+    """Return the built ground of ``core`` as runs of 0 and 1, seen with the halo of ``window``."""
+    intervals = burn(shapes, grid=grid, window=window)
+    wanted = np.isin(intervals.channel, _BUILT_CHANNELS)
+    built = aggregate_built(
+        classes,
+        _selected(intervals, wanted),
+        width=window.width,
+        tables=engine.tables,
+        aggregation=engine.aggregation,
+    )
+    return joined([(window, built)], window=core)
+
+
+def pieces_of_core(
+    classes: Runs | None,
+    built: Runs,
+    zone: Runs,
+    shapes: Shapes,
+    *,
+    grid: Grid,
+    window: Window,
+    core: Window,
+    whole: Window,
+    zone_window: Window,
+    territory: NDArray[np.bool_],
+    engine: EngineRules,
+) -> CorePieces:
+    """Return the pieces of ``core``, merged with the halo of ``window``.
+
+    Parameters
+    ----------
+    classes
+        Runs of the class raster over ``window``, or None.
+    built
+        Built ground over ``window``, runs of 0 and 1.
+    zone, zone_window
+        Zone construite on 1 m cells, and where those cells lie.
+    shapes
+        Evidence to burn.
+    grid, window, core, whole
+        The lattice, the window read, the part kept, and the window of the whole run.
+    territory
+        (communes + 1,) whether each commune position belongs to the territory asked for.
+    engine
+        Rules in pixels.
+    """
+    intervals = _together(
+        [
+            burn(shapes, grid=grid, window=window),
+            as_intervals(built, channel=Channel.BUILT_GROUND),
+            zone_intervals(
+                zone, zone_window=zone_window, window=window, pixels_per_m=grid.pixels_per_m
+            ),
+        ]
+    )
+    evidence = evidence_runs(classes, intervals, width=window.width, tables=engine.tables)
+    graph = region_graph(evidence)
+    sides = (
+        window.row > whole.row,
+        window.bottom < whole.bottom,
+        window.col > whole.col,
+        window.right < whole.right,
+    )
+    at_window_edge, at_domain_edge, in_core, in_territory = _where_regions_are(
+        evidence.row_ptr,
+        evidence.start,
+        graph.label,
+        len(graph.key),
+        window.width,
+        sides,
+        (core.row - window.row, core.bottom - window.row, core.col - window.col, core.right - window.col),
+        territory[commune_of(evidence.value)],
+    )
+    context_is_enough = clusters_are_whole(
+        graph, engine.minimum, cut=at_domain_edge, kept=in_core & in_territory
+    )
+    absorbed = absorb(graph, engine.minimum, cut=at_window_edge, kept=in_core)
+    return CorePieces(
+        pieces=pieces_of_window(evidence, graph, absorbed, window=window, core=core),
+        halo_is_enough=absorbed.exact,
+        context_is_enough=context_is_enough,
+    )
+
+
+def _selected(intervals: Intervals, wanted: NDArray[np.bool_]) -> Intervals:
+    kept = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(wanted)])
+    return Intervals(
+        row_ptr=kept[intervals.row_ptr],
+        start=intervals.start[wanted],
+        stop=intervals.stop[wanted],
+        channel=intervals.channel[wanted],
+        value=intervals.value[wanted],
+    )
+
+
+def _together(parts: list[Intervals]) -> Intervals:
+    """Return the intervals of all parts, row by row, each row in the order of the parts."""
+    height = len(parts[0].row_ptr) - 1
+    counts = np.array([np.diff(part.row_ptr) for part in parts])
+    row_ptr = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts.sum(axis=0))])
+    before = row_ptr[:-1] + np.concatenate([np.zeros((1, height), dtype=np.int64), np.cumsum(counts, axis=0)[:-1]])
+    out = Intervals(
+        row_ptr=row_ptr,
+        start=np.empty(row_ptr[-1], dtype=np.int32),
+        stop=np.empty(row_ptr[-1], dtype=np.int32),
+        channel=np.empty(row_ptr[-1], dtype=np.uint8),
+        value=np.empty(row_ptr[-1], dtype=np.uint16),
+    )
+    for k, part in enumerate(parts):
+        at = np.arange(len(part.start)) + np.repeat(before[k] - part.row_ptr[:-1], counts[k])
+        out.start[at], out.stop[at] = part.start, part.stop
+        out.channel[at], out.value[at] = part.channel, part.value
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _where_regions_are(row_ptr, start, label, count, width, sides, core, run_in_territory):  # type: ignore[no-untyped-def]
+    """Return, by region: touches a cut side of the window, touches outside, has core pixels, has territory pixels."""
+    at_window_edge = np.zeros(count, np.bool_)
+    at_domain_edge = np.zeros(count, np.bool_)
+    in_core = np.zeros(count, np.bool_)
+    in_territory = np.zeros(count, np.bool_)
+    height = len(row_ptr) - 1
+    north, south, west, east = sides
+    for r in range(height):
+        a, end = row_ptr[r], row_ptr[r + 1]
+        for i in range(a, end):
+            g = label[i]
+            if g < 0:
+                if i > a and label[i - 1] >= 0:
+                    at_domain_edge[label[i - 1]] = True
+                if i + 1 < end and label[i + 1] >= 0:
+                    at_domain_edge[label[i + 1]] = True
+                continue
+            stop = start[i + 1] if i + 1 < end else width
+            if (north and r == 0) or (south and r == height - 1) or (west and i == a) or (east and i == end - 1):
+                at_window_edge[g] = True
+            elif r == 0 or r == height - 1 or i == a or i == end - 1:
+                at_domain_edge[g] = True
+            if core[0] <= r < core[1] and start[i] < core[3] and stop > core[2]:
+                in_core[g] = True
+            if run_in_territory[i]:
+                in_territory[g] = True
+        if r == 0:
+            continue
+        i, j = row_ptr[r - 1], a
+        while i < a and j < end:
+            p, q = label[i], label[j]
+            if p < 0 <= q:
+                at_domain_edge[q] = True
+            elif q < 0 <= p:
+                at_domain_edge[p] = True
+            stop_i = start[i + 1] if i + 1 < a else width
+            stop_j = start[j + 1] if j + 1 < end else width
+            if stop_i <= stop_j:
+                i += 1
+            if stop_j <= stop_i:
+                j += 1
+    return at_window_edge, at_domain_edge, in_core, in_territory

@@ -1,0 +1,245 @@
+"""Run one function over many items, in this process or in several.
+
+Stages exchange paths, not arrays: an item is a small description of the work (a window, the paths of its
+inputs), the function writes its result in the workspace and returns its path. What crosses a process boundary
+stays small, a lost worker costs one item, and an executor on a cluster can be added behind this signature.
+The truth of what is done is in the workspace, not in the scheduler: running again reuses what is there.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from ocsge.errors import OcsgeError, ParameterError, PartialResultError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from multiprocessing.process import BaseProcess
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MAXIMUM_DEATHS = 3
+"""Workers an item may kill before it fails: once can be an accident of the machine, three times is not."""
+
+
+class ItemsFailedError(PartialResultError):
+    """Some items of a stage failed and the others are done.
+
+    Attributes
+    ----------
+    done : Mapping[int, object]
+        Results by position of the item.
+    failed : Mapping[int, OcsgeError]
+        Errors by position of the item.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        done: Mapping[int, object] = MappingProxyType({}),
+        failed: Mapping[int, OcsgeError] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(message)
+        self.done = done
+        self.failed = failed
+
+
+def run(
+    stage: str,
+    items: Sequence[T],
+    fn: Callable[[T], R],
+    *,
+    jobs: int = 1,
+    on_done: Callable[[int, int], None] | None = None,
+    keep_going: bool = False,
+) -> list[R]:
+    """Return ``fn(item)`` of every item, in the order of the items.
+
+    Parameters
+    ----------
+    stage
+        Name of the stage, for messages.
+    items
+        With ``jobs`` above 1: picklable, and small (paths, not arrays).
+    fn
+        With ``jobs`` above 1: a function of a module, not a lambda nor a closure; it is called again for an
+        item whose worker died, so its result must depend on the item only.
+    jobs
+        Worker processes; 1 = in this process.
+    on_done
+        Called with (items finished, items in all) after each item.
+    keep_going
+        True: a failed item does not stop the others.
+
+    Raises
+    ------
+    OcsgeError
+        The error of ``fn``, with stage and item named and the class (hence the exit code) kept; a plain
+        :class:`OcsgeError` for any other exception, and for an item whose worker died three times.
+    ItemsFailedError
+        With ``keep_going``, once every item was tried.
+    """
+    if jobs < 1:
+        raise ParameterError(f"{jobs} jobs: give 1 or more")
+    progress: _Progress[R] = _Progress(stage=stage, total=len(items), on_done=on_done, keep_going=keep_going)
+    if jobs == 1 or not items:
+        for position, item in enumerate(items):
+            progress.settle(position, item, _attempt(fn, item))
+    else:
+        _in_processes(items, fn, min(jobs, len(items)), progress)
+    return progress.results()
+
+
+@dataclass(slots=True)
+class _Outcome(Generic[R]):
+    """What became of an item: a result, or an error (always one of ours, hence picklable)."""
+
+    result: R | None = None
+    error: OcsgeError | None = None
+
+
+def _attempt(fn: Callable[[T], R], item: T) -> _Outcome[R]:
+    try:
+        return _Outcome(result=fn(item))
+    except OcsgeError as error:
+        return _Outcome(error=error)
+    except Exception as error:  # noqa: BLE001 — turned into an outcome: it must survive pickling and name its item
+        wrapped = OcsgeError(f"{type(error).__name__}: {error}")
+        wrapped.add_note(traceback.format_exc())
+        return _Outcome(error=wrapped)
+
+
+@dataclass(slots=True)
+class _Progress(Generic[R]):
+    """Results and errors so far; each item is settled exactly once."""
+
+    stage: str
+    total: int
+    on_done: Callable[[int, int], None] | None
+    keep_going: bool
+    done: dict[int, R] = field(default_factory=dict)
+    failed: dict[int, OcsgeError] = field(default_factory=dict)
+
+    def settle(self, position: int, item: object, outcome: _Outcome[R]) -> None:
+        if outcome.error is None:
+            self.done[position] = outcome.result  # type: ignore[assignment]  # fn may well return None
+        else:
+            named = f"{self.stage}, {str(item)[:200]}: {outcome.error}"
+            outcome.error.args = (named, *outcome.error.args[1:])
+            if not self.keep_going:
+                raise outcome.error
+            self.failed[position] = outcome.error
+        if self.on_done is not None:
+            self.on_done(len(self.done) + len(self.failed), self.total)
+
+    def results(self) -> list[R]:
+        if self.failed:
+            errors = [str(self.failed[position]) for position in sorted(self.failed)]
+            raise ItemsFailedError(
+                f"{self.stage}: {len(errors)} of {self.total} items failed: {'; '.join(errors)}",
+                MappingProxyType(self.done),
+                MappingProxyType(self.failed),
+            )
+        return [self.done[position] for position in range(self.total)]
+
+
+def _in_processes(items: Sequence[T], fn: Callable[[T], R], jobs: int, progress: _Progress[R]) -> None:
+    """Settle every item with ``jobs`` workers.
+
+    Each worker has a pool of its own: a pool loses all its items when one worker dies, without telling which
+    item killed it. Alone, the culprit is known and the others go on.
+    """
+    before = set(multiprocessing.active_children())
+    waiting = deque(range(len(items)))
+    deaths = [0] * len(items)
+    idle = [_new_pool() for _ in range(jobs)]
+    running: dict[Future[_Outcome[R]], tuple[int, ProcessPoolExecutor]] = {}
+    try:
+        while waiting or running:
+            while waiting and idle:
+                position, pool = waiting.popleft(), idle.pop()
+                try:
+                    future = pool.submit(_attempt, fn, items[position])
+                except BrokenProcessPool:  # the worker died while it waited: no item is to blame
+                    pool.shutdown(wait=False)
+                    pool = _new_pool()
+                    future = pool.submit(_attempt, fn, items[position])
+                running[future] = (position, pool)
+            finished = wait(running, return_when=FIRST_COMPLETED).done
+            for future in sorted(finished, key=lambda future: running[future][0]):
+                position, pool = running.pop(future)
+                outcome = _outcome(future)
+                if outcome is not None:
+                    idle.append(pool)
+                    progress.settle(position, items[position], outcome)
+                    continue
+                pool.shutdown(wait=False)
+                idle.append(_new_pool())
+                deaths[position] += 1
+                if deaths[position] < MAXIMUM_DEATHS:
+                    waiting.append(position)
+                else:
+                    progress.settle(position, items[position], _dead())
+    except BaseException:
+        _kill(before)
+        raise
+    finally:
+        for pool in (*idle, *(pool for _, pool in running.values())):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _outcome(future: Future[_Outcome[R]]) -> _Outcome[R] | None:
+    """Return what a worker sent back; None when it died."""
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return None
+    except Exception as error:  # noqa: BLE001 — an item, function or result that cannot be pickled
+        return _Outcome(error=OcsgeError(f"cannot pass between processes: {error}"))
+
+
+def _dead() -> _Outcome[R]:
+    return _Outcome(
+        error=OcsgeError(
+            f"its worker process died {MAXIMUM_DEATHS} times (killed, or out of memory); "
+            "run with fewer --jobs or more memory"
+        )
+    )
+
+
+def _new_pool() -> ProcessPoolExecutor:
+    # spawn: a forked child would inherit the threads' locks of numba, GDAL and DuckDB in any state.
+    return ProcessPoolExecutor(
+        max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
+    )
+
+
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, and end with it even when it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _kill(before: set[BaseProcess]) -> None:
+    """Kill the workers started since ``before`` was taken: at once, whatever they are doing."""
+    for process in multiprocessing.active_children():
+        if process not in before:
+            process.kill()

@@ -1,0 +1,130 @@
+"""Give polygons their colours, on maps and in QGIS.
+
+The colours of the covers are those of the nomenclature (a column of ``rules/``); those of artificialisation
+are chosen here: they differ in lightness as well as in hue, hence readable without colour vision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifState:
+    """A state of a polygon after the decree's thresholds."""
+
+    value: str
+    """Value in the column ``artif`` followed by ``seuil`` where the threshold changed it."""
+
+    label: str
+    """French label of the legend."""
+
+    colour: str
+    """Fill, ``#rrggbb``."""
+
+
+ARTIF_STATES = (
+    ArtifState("artif", "Artificialisé", "#b5441c"),
+    ArtifState("artif seuil", "Artificialisé par le seuil d'interprétation", "#f0a04b"),
+    ArtifState("non artif seuil", "Non artificialisé par le seuil d'interprétation", "#7fb2cf"),
+    ArtifState("non artif", "Non artificialisé", "#e3ecdc"),
+)
+"""The four states, in the order of legends."""
+
+
+def artif_states(frame: pd.DataFrame) -> pd.Series:
+    """Return the state of each polygon: a ``value`` of :data:`ARTIF_STATES`.
+
+    Parameters
+    ----------
+    frame
+        Columns ``artif`` and ``crit_seuil``, booleans without null.
+    """
+    artif = np.where(frame["artif"].to_numpy(bool), "artif", "non artif")
+    seuil = np.where(frame["crit_seuil"].to_numpy(bool), " seuil", "")
+    return pd.Series(np.char.add(artif, seuil), index=frame.index, name="artif_state", dtype="str")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerStyle:
+    """A style of a layer for QGIS."""
+
+    name: str
+    """Name in the list of styles."""
+
+    qml: str
+    """The QML document."""
+
+
+def couverture_style(colours: Mapping[str, str], labels: Mapping[str, str]) -> LayerStyle:
+    """Return the style by land cover.
+
+    Parameters
+    ----------
+    colours, labels
+        Official colour ``#rrggbb`` and French label by leaf code, in the order of the legend.
+    """
+    categories = [(code, f"{code} {labels[code]}", colour) for code, colour in colours.items()]
+    return LayerStyle(name="couverture", qml=_categorised('"code_cs"', categories))
+
+
+def artif_style() -> LayerStyle:
+    """Return the style by artificialisation, with what the threshold changed in tones of its own."""
+    attribute = """concat("artif", if("crit_seuil", ' seuil', ''))"""
+    categories = [(state.value, state.label, state.colour) for state in ARTIF_STATES]
+    return LayerStyle(name="artificialisation", qml=_categorised(attribute, categories))
+
+
+def _categorised(attribute: str, categories: list[tuple[str, str, str]]) -> str:
+    """Return the QML document of a categorised fill; ``categories`` = (value, label, colour)."""
+    root = ET.Element("qgis", version="3.34.0", styleCategories="Symbology")
+    renderer = ET.SubElement(
+        root,
+        "renderer-v2",
+        type="categorizedSymbol",
+        attr=attribute,
+        enableorderby="0",
+        forceraster="0",
+        symbollevels="0",
+    )
+    entries, symbols = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
+    for position, (value, label, colour) in enumerate(categories):
+        symbol = str(position)
+        ET.SubElement(
+            entries, "category", value=value, type="string", label=label, symbol=symbol, render="true"
+        )
+        _add_fill(symbols, symbol, colour)
+    ET.indent(root)
+    return (
+        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + ET.tostring(root, "unicode") + "\n"
+    )
+
+
+def _add_fill(symbols: ET.Element, name: str, colour: str) -> None:
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    symbol = ET.SubElement(
+        symbols, "symbol", type="fill", name=name, alpha="1", clip_to_extent="1", force_rhr="0"
+    )
+    layer = ET.SubElement(
+        symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"}
+    )
+    options = ET.SubElement(layer, "Option", type="Map")
+    settings = {
+        "color": f"{red},{green},{blue},255",
+        "style": "solid",
+        "outline_color": "90,90,90,255",
+        "outline_style": "solid",
+        "outline_width": "0.05",
+        "outline_width_unit": "MM",
+        "joinstyle": "bevel",
+    }
+    for key, value in settings.items():
+        ET.SubElement(options, "Option", type="QString", name=key, value=value)

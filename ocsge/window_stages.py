@@ -1,0 +1,205 @@
+"""The stages that run window by window, from paths to paths, for :func:`ocsge.run.run`.
+
+Each function is a module-level function of one small picklable job; it reads its inputs by path, keeps its result as an
+artefact of the workspace and returns its path, so a killed run resumes and a cluster needs no other code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ocsge.errors import OcsgeError
+from ocsge.grid import Grid, Window
+from ocsge.products.cosia import RasterTile, check_class_numbers, class_strips
+from ocsge.regions import pieces as region_pieces
+from ocsge.regions.burn import burn
+from ocsge.regions.pieces import Pieces
+from ocsge.regions.runs import Runs, joined, runs_of_strips
+from ocsge.regions.shapes import Channel, Shapes
+from ocsge.regions.sweep import painted_runs
+from ocsge.regions.windows import EngineRules, built_ground, pieces_of_core
+from ocsge.regions.zone import built_cells
+from ocsge.store import Workspace, artefact_key
+
+BUILT_HALO_M = 200
+"""Context of the built aggregation: wider than a building and its growth, so a core is exact."""
+MERGE_HALO_M = 500
+"""First context of the merging; doubled as long as an unstable cluster joins the window's edge to its core."""
+
+Placed = tuple[tuple[Window, Path], ...]
+"""Windows that tile the run, with the file of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassesJob:
+    """Read the class raster of a window."""
+
+    workspace: Path
+    key: str
+    grid: Grid
+    window: Window
+    tiles: tuple[RasterTile, ...]
+    shapes: Path | None
+    """Class polygons to burn instead of tiles (CoSIA vector); their value is the class number."""
+    numbers: tuple[int, ...]
+    numbering: str
+    strip_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltJob:
+    """Aggregate the built ground of a window."""
+
+    workspace: Path
+    key: str
+    grid: Grid
+    whole: Window
+    core: Window
+    shapes: Path
+    classes: Placed
+    engine: EngineRules
+
+
+@dataclass(frozen=True, slots=True)
+class PiecesJob:
+    """Merge the regions of a window and cut them into pieces."""
+
+    workspace: Path
+    key: str
+    grid: Grid
+    whole: Window
+    core: Window
+    shapes: Path
+    classes: Placed
+    built: Placed
+    zone: Path
+    zone_window: Window
+    territory: tuple[bool, ...]
+    engine: EngineRules
+
+
+@dataclass(frozen=True, slots=True)
+class PiecesResult:
+    """Where the pieces of a window are, and whether the run's context was wide enough for them."""
+
+    path: Path
+    context_is_enough: bool
+
+
+def read_classes(job: ClassesJob) -> Path:
+    """Return the path of the class runs of a window."""
+
+    def produce(path: Path) -> None:
+        if job.shapes is not None:
+            runs = _burned_classes(_shapes(job.shapes), grid=job.grid, window=job.window)
+        else:
+            strips = class_strips(
+                job.tiles,
+                grid=job.grid,
+                window=job.window,
+                score_classes=job.numbers,
+                strip_rows=job.strip_rows,
+            )
+            runs = runs_of_strips(strips, width=job.window.width)
+        where = job.tiles[0].path if job.tiles else Path(str(job.shapes))
+        check_class_numbers(runs.value, job.numbers, numbering=job.numbering, path=where)
+        runs.save(path)
+
+    return _artefact(job.workspace, "classes", job.key, job.window, produce)
+
+
+def aggregate_built_ground(job: BuiltJob) -> Path:
+    """Return the path of the built ground of a window, runs of 0 and 1."""
+    window = job.core.grown(BUILT_HALO_M * job.grid.pixels_per_m, within=job.whole)
+
+    def produce(path: Path) -> None:
+        built_ground(
+            _joined(job.classes, window),
+            _shapes(job.shapes),
+            grid=job.grid,
+            window=window,
+            core=job.core,
+            engine=job.engine,
+        ).save(path)
+
+    return _artefact(job.workspace, "built", job.key, job.core, produce)
+
+
+def built_cells_of(placed: tuple[Window, Path], *, grid: Grid) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Return the built 1 m cells of a window, from its built ground."""
+    window, path = placed
+    return built_cells(Runs.load(path), window=window, pixels_per_m=grid.pixels_per_m)
+
+
+def merge_regions(job: PiecesJob) -> PiecesResult:
+    """Return the path of the pieces of a window; its halo grows until it is wide enough."""
+    def produce(path: Path) -> None:
+        halo = MERGE_HALO_M * job.grid.pixels_per_m
+        while True:
+            window = job.core.grown(halo, within=job.whole)
+            built = _joined(job.built, window)
+            if built is None:
+                raise OcsgeError("the built ground of a window is missing; this is a bug, please report it")
+            result = pieces_of_core(
+                _joined(job.classes, window),
+                built,
+                Runs.load(job.zone),
+                _shapes(job.shapes),
+                grid=job.grid,
+                window=window,
+                core=job.core,
+                whole=job.whole,
+                zone_window=job.zone_window,
+                territory=np.array(job.territory, dtype=np.bool_),
+                engine=job.engine,
+            )
+            if result.halo_is_enough:
+                break
+            halo *= 2
+        # the verdict is published first: where there are pieces, it is known
+        verdict(result.context_is_enough)
+        result.pieces.save(path)
+
+    def verdict(enough: bool) -> Path:  # noqa: FBT001
+        text = "enough" if enough else "short"
+        return _artefact(job.workspace, "context", job.key, job.core, lambda to: to.write_text(text))
+
+    path = _artefact(job.workspace, "pieces", job.key, job.core, produce)
+    # a verdict lost with the cache counts as short: the run then takes more context, which is never wrong
+    return PiecesResult(path=path, context_is_enough=verdict(False).read_text() == "enough")
+
+
+def stitch(results: list[tuple[Window, Path]], *, window: Window) -> Pieces:
+    """Return the pieces of the whole from those of its windows."""
+    return region_pieces.stitched([(w, Pieces.load(path)) for w, path in results], window=window)
+
+
+def _artefact(workspace: Path, stage: str, key: str, window: Window, produce) -> Path:  # type: ignore[no-untyped-def]
+    of_window = artefact_key(key=key, window=[window.row, window.col, window.height, window.width])
+    return Workspace(workspace).artefact(stage, of_window, ".npz" if stage != "context" else ".txt", produce)
+
+
+@lru_cache(maxsize=2)
+def _shapes(path: Path) -> Shapes:
+    return Shapes.load(path)
+
+
+def _joined(placed: Placed, window: Window) -> Runs | None:
+    if not placed:
+        return None
+    near = [
+        (w, Runs.load(path))
+        for w, path in placed
+        if w.row < window.bottom and w.bottom > window.row and w.col < window.right and w.right > window.col
+    ]
+    if len(near) == 1 and near[0][0] == window:
+        return near[0][1]
+    return joined(near, window=window)
+
+
+def _burned_classes(shapes: Shapes, *, grid: Grid, window: Window) -> Runs:
+    return painted_runs(burn(shapes, grid=grid, window=window), channel=Channel.COVER, width=window.width, unpainted=255)

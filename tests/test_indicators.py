@@ -1,0 +1,264 @@
+"""Stock of each commune: hand-checked sums, conservation in whole pixels, nulls, flags and rounding."""
+
+from __future__ import annotations
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+from decree_oracle import ASPHALT, BROADLEAF, GRASS, HOMES, HOUSE, edges, table_of
+from hypothesis import given
+from hypothesis import strategies as st
+from shapely.geometry import box
+
+from ocsge.artificialise import artificialise
+from ocsge.errors import CrsError, DataError
+from ocsge.indicators import round_largest_remainder, stock, stock_long
+from ocsge.rules import Rules, load_rules
+from ocsge.tables import STOCK, STOCK_LONG, require
+
+
+@pytest.fixture(scope="module")
+def rules() -> Rules:
+    return load_rules()
+
+
+@pytest.fixture(scope="module")
+def village(rules) -> pd.DataFrame:
+    """Two communes and what lies outside.
+
+    12174: fields 60 000 m² (3 000 of them filled), town 20 000, park 10 000, a yard of 1 000 alone (lost),
+    a grove of 2 000 in the town (gained), an isolated house of 100. 12176: fields 50 000. Outside: 9 999.
+    """
+    default = next(row.order for row in rules.layer_usages if row.mode == "default" and row.us == "US235")
+    town = {"code_cs": ASPHALT, "code_us": HOMES}
+    table = table_of(
+        {"area_m2": 60_000.0, "filled_m2": 3000.0},
+        {**town, "area_m2": 20_000.0},
+        {
+            "code_us": "US235",
+            "area_m2": 10_000.0,
+            "park_m2": 10_000.0,
+            "usage_rule": default,
+            "usage_default_m2": 9_310.0,
+        },
+        {**town, "area_m2": 1_000.0},
+        {"code_cs": BROADLEAF, "code_us": "US6.3", "area_m2": 2_000.0},
+        {"code_cs": HOUSE, "code_us": HOMES, "area_m2": 100.0},
+        {"commune_code": "12176", "area_m2": 50_000.0, "tree_share": 0.25},
+        {**town, "commune_code": "", "area_m2": 9_999.0, "in_territory": False},
+    )
+    return artificialise(table, edges((0, 1), (1, 2), (0, 3), (1, 4), (0, 5), (0, 6), (1, 7)), rules)
+
+
+@pytest.fixture(scope="module")
+def communes() -> gpd.GeoDataFrame:
+    return gpd.GeoDataFrame(
+        {
+            "insee_com": ["12174", "12176", "12202"],
+            "nom": ["Olemps", "Onet-le-Château", "Rodez"],
+            "siren_epci": ["241200187"] * 3,
+            "insee_dep": ["12"] * 3,
+            "insee_reg": ["76"] * 3,
+            "population": ["3300", None, "24000"],
+        },
+        geometry=[box(0, 0, 1000, 100), box(0, 0, 500, 100), box(0, 0, 10, 10)],
+        crs=2154,
+    )
+
+
+def one(table: pd.DataFrame, code: str) -> pd.Series:
+    return table.set_index("commune_code").loc[code]
+
+
+def test_stock_of_a_commune_is_the_sum_of_its_artificialised_polygons(village, rules):
+    row = one(stock(village, rules, millesime=2022), "12174")
+    assert row["surface_ha"] == 9.31
+    assert row["stock_ha"] == 3.21, "town 2 + park 1 + grove 0.2 + house 0.01"
+    assert row["part_pct"] == pytest.approx(100 * 3.21 / 9.31)
+    assert row["matrix_ha"] == 3.11, "town 2 + park 1 + yard 0.1 + house 0.01"
+    assert row["threshold_gain_ha"] == 0.2
+    assert row["threshold_loss_ha"] == 0.1
+    assert row["stock_impermeable_ha"] == 2.11, "town, yard and house, whatever the thresholds"
+    assert row["exempt_parks_ha"] == 1.0
+    assert row["exempt_pv_ha"] == 0.0
+    assert row["artif_min_ha"] == 2.21, "without the park"
+    assert row["artif_max_ha"] == 3.21
+    assert row["usage_default_pct"] == 10.0
+    assert row["filled_ha"] == 0.3
+    assert row["millesime"] == 2022
+    assert row["source"] == "derived"
+    assert row["rules_version"] == rules.fingerprint[:12]
+
+
+def test_commune_without_artificialised_land_has_zero_not_null(village, rules):
+    row = one(stock(village, rules, millesime=2022), "12176")
+    assert row["stock_ha"] == 0.0
+    assert row["part_pct"] == 0.0
+    assert row["fragile_ha"] == 5.0
+
+
+def test_commune_of_the_territory_without_polygons_has_nulls_and_a_flag(village, rules, communes):
+    table = stock(village, rules, millesime=2022, communes=communes)
+    assert table["commune_code"].tolist() == ["12174", "12176", "12202"]
+    row = one(table, "12202")
+    measures = [name for name in STOCK.columns if name.endswith(("_ha", "_pct")) and name != "outline_ha"]
+    assert row[measures].isna().all()
+    assert row["flags"] == "no_data"
+    assert row["nom"] == "Rodez"
+    assert row["outline_ha"] == 0.01
+
+
+def test_what_lies_outside_the_territory_does_not_count(village, rules):
+    table = stock(village, rules, millesime=2022)
+    assert table["commune_code"].tolist() == ["12174", "12176"]
+    assert "" not in set(stock_long(village, millesime=2022)["commune_code"])
+
+
+def test_outlines_names_and_population_come_from_the_communes(village, rules, communes):
+    table = stock(village, rules, millesime=2022, communes=communes)
+    row = one(table, "12174")
+    assert row["outline_ha"] == 10.0
+    assert (row["nom"], row["epci_siren"], row["departement_code"], row["region_code"]) == (
+        "Olemps",
+        "241200187",
+        "12",
+        "76",
+    )
+    assert table["population"].tolist() == [3300, pd.NA, 24000]
+    assert row["coverage_pct"] == pytest.approx(90.1), "9.31 − 0.30 of 10 ha"
+
+
+def test_coverage_without_outlines_is_that_of_the_polygons_and_never_exceeds_100(village, rules, communes):
+    assert one(stock(village, rules, millesime=2022), "12174")["coverage_pct"] == pytest.approx(
+        100 * 9.01 / 9.31
+    )
+    smaller = communes.set_geometry([box(0, 0, 1, 1)] * 3, crs=2154)
+    assert one(stock(village, rules, millesime=2022, communes=smaller), "12174")["coverage_pct"] == 100.0
+
+
+def test_flags_tell_incomplete_coverage_and_what_the_caller_knows(village, rules):
+    table = stock(village, rules, millesime=2022, flags=("preview", "default_cover"))
+    assert one(table, "12174")["flags"] == "coverage<99.5+preview+default_cover"
+    assert one(table, "12176")["flags"] == "preview+default_cover"
+    assert one(stock(village, rules, millesime=2022), "12176")["flags"] == ""
+
+
+def test_polygons_of_a_commune_missing_from_the_communes_are_not_lost(village, rules, communes):
+    table = stock(village, rules, millesime=2022, communes=communes.iloc[[0]])
+    assert table["commune_code"].tolist() == ["12174", "12176"]
+    assert pd.isna(one(table, "12176")["nom"])
+    assert one(table, "12176")["surface_ha"] == 5.0
+
+
+def test_communes_may_come_without_outlines(village, rules, communes):
+    names = pd.DataFrame(communes.drop(columns=["geometry", "population"]))
+    row = one(stock(village, rules, millesime=2022, communes=names), "12174")
+    assert row["nom"] == "Olemps"
+    assert pd.isna(row["outline_ha"])
+    assert pd.isna(row["population"])
+
+
+def test_outlines_in_degrees_are_refused(village, rules, communes):
+    with pytest.raises(CrsError, match="in degrees"):
+        stock(village, rules, millesime=2022, communes=communes.to_crs(4326))
+
+
+def test_commune_on_two_rows_is_refused(village, rules, communes):
+    with pytest.raises(DataError, match="commune 12174 stands on several rows"):
+        stock(village, rules, millesime=2022, communes=communes.iloc[[0, 0]])
+
+
+def test_tables_follow_their_schemas(village, rules, communes):
+    for table in (
+        stock(village, rules, millesime=2022),
+        stock(village, rules, millesime=2022, communes=communes),
+        stock(village.iloc[:0], rules, millesime=2022),
+        stock(village.iloc[:0], rules, millesime=2022, communes=communes),
+    ):
+        require(table, STOCK, where="test")
+        assert list(table.columns) == list(STOCK.columns)
+    for table in (stock_long(village, millesime=2022), stock_long(village.iloc[:0], millesime=2022)):
+        require(table, STOCK_LONG, where="test")
+        assert list(table.columns) == list(STOCK_LONG.columns)
+
+
+def test_long_form_splits_the_surface_once_along_each_dimension(village, rules):
+    long = stock_long(village, millesime=2022)
+    wide = stock(village, rules, millesime=2022).set_index("commune_code")
+    sums = long.groupby(["commune_code", "dimension"])[["area_ha", "artif_area_ha"]].sum()
+    assert set(long["dimension"]) == {"couverture", "usage", "decree_category", "usage_rule", "reason_kind"}
+    for (code, _), row in sums.iterrows():
+        assert row["area_ha"] == pytest.approx(wide.loc[code, "surface_ha"], abs=1e-12)
+        assert row["artif_area_ha"] == pytest.approx(wide.loc[code, "stock_ha"], abs=1e-12)
+
+
+def test_long_form_tells_what_each_threshold_case_moved(village):
+    long = stock_long(village, millesime=2022)
+    kinds = long[(long["commune_code"] == "12174") & (long["dimension"] == "reason_kind")].set_index("code")
+    assert kinds["area_ha"].to_dict() == {
+        "matrix": 9.0,
+        "threshold_case_1": 0.2,
+        "threshold_case_2": 0.1,
+        "threshold_case_3": 0.01,
+    }
+    covers = long[(long["commune_code"] == "12174") & (long["dimension"] == "couverture")].set_index("code")
+    assert covers["artif_area_ha"].to_dict() == {HOUSE: 0.01, ASPHALT: 2.0, BROADLEAF: 0.2, GRASS: 1.0}
+
+
+def test_sums_do_not_depend_on_the_order_of_the_rows(village, rules):
+    shuffled = village.sample(frac=1, random_state=4)
+    pd.testing.assert_frame_equal(
+        stock(shuffled, rules, millesime=2022), stock(village, rules, millesime=2022)
+    )
+    pd.testing.assert_frame_equal(stock_long(shuffled, millesime=2022), stock_long(village, millesime=2022))
+
+
+def test_sums_are_exact_in_pixels_whatever_the_number_of_polygons(rules):
+    """Areas of 0.04 m² have no exact binary form: their float sum drifts, that of the pixels does not."""
+    random = np.random.default_rng(11)
+    table = table_of({}).loc[np.zeros(20_000, dtype=int)].reset_index(drop=True)
+    table["area_px"] = random.integers(1, 10**7, len(table))
+    table["area_m2"] = table["area_px"] / 25
+    table["code_us"] = pd.array(np.where(random.random(len(table)) < 0.5, HOMES, "US1.1"), dtype="str")
+    result = artificialise(table, edges(), rules)
+    row = stock(result, rules, millesime=2022).iloc[0]
+    assert row["surface_ha"] == int(table["area_px"].sum()) / 250_000
+    assert row["stock_ha"] == int(table.loc[result["artif"], "area_px"].sum()) / 250_000
+    pixels = {
+        name: round(row[name] * 250_000)
+        for name in ("stock_ha", "matrix_ha", "threshold_gain_ha", "threshold_loss_ha")
+    }
+    assert (
+        pixels["matrix_ha"] + pixels["threshold_gain_ha"] - pixels["threshold_loss_ha"] == pixels["stock_ha"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "decimals", "rounded"),
+    [
+        ([1 / 3, 1 / 3, 1 / 3], 2, [0.34, 0.33, 0.33]),
+        ([0.5, 0.5], 0, [1.0, 0.0]),
+        ([10.4, 20.3, 30.3], 0, [11.0, 20.0, 30.0]),
+        ([0.29, 0.71], 2, [0.29, 0.71]),
+        ([], 2, []),
+        ([-0.4, 1.4], 0, [0.0, 1.0]),
+    ],
+)
+def test_parts_are_rounded_so_that_they_sum_to_the_rounded_whole(values, decimals, rounded):
+    assert round_largest_remainder(values, decimals=decimals).tolist() == rounded
+
+
+def test_unknown_part_stays_unknown_and_takes_nothing():
+    rounded = round_largest_remainder([0.5, np.nan, 0.5], decimals=0)
+    assert np.isnan(rounded[1])
+    assert np.nansum(rounded) == 1.0
+
+
+@given(st.lists(st.integers(0, 10**9), max_size=30), st.integers(0, 4))
+def test_rounded_parts_always_sum_and_none_moves_by_a_unit(pixels, decimals):
+    values = np.array(pixels, dtype=np.float64) / 250_000
+    rounded = round_largest_remainder(values, decimals=decimals)
+    units = np.rint(rounded * 10**decimals).astype(int)
+    assert abs(int(units.sum()) - sum(pixels) / 250_000 * 10**decimals) <= 0.5 + 1e-6
+    assert (np.abs(rounded - values) < 10.0**-decimals + 1e-9).all()
