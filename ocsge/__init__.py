@@ -1,8 +1,38 @@
 """Derive OCS GE and measure artificialisation, commune by commune, offline.
 
->>> import ocsge  # doctest: +SKIP
->>> result = ocsge.derive(communes=["12174"], millesime=2022, workspace="olemps")  # doctest: +SKIP
+>>> import ocsge
+>>> result = ocsge.derive(communes=["12174"], millesime=2022, workspace="demo")  # doctest: +SKIP
 >>> result.stock[["commune_code", "stock_ha", "part_pct"]]  # doctest: +SKIP
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ocsge.derive import Derivation, derive
+    from ocsge.explain import Explanation, explain
+    from ocsge.rules import Rules, load_rules
+    from ocsge.sensitivity import sensitivity
+
 __version__ = "0.1.0"
+__all__ = ["Derivation", "Explanation", "Rules", "derive", "explain", "load_rules", "sensitivity"]
+
+_HOMES = {
+    "Derivation": "ocsge.derive",
+    "derive": "ocsge.derive",
+    "Explanation": "ocsge.explain",
+    "explain": "ocsge.explain",
+    "Rules": "ocsge.rules",
+    "load_rules": "ocsge.rules",
+    "sensitivity": "ocsge.sensitivity",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used, so that ``import ocsge`` stays instant."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ocsge' has no attribute {name!r}")
+    import importlib  # noqa: PLC0415
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

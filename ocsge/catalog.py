@@ -112,12 +112,11 @@ def _candidates(names: Iterable[str], catalog: Catalog, *, kind: str) -> list[tu
     ]
 
 
-def _match_vector(found: VectorLayer, catalog: Catalog, *, layer: str | None) -> tuple[Product, Layer] | None:
-    """Return the entry that a layer of a file is, or null when no name of the catalogue fits."""
-    stem = found.path.stem if found.path.suffix.lower() != ".gpkg" or not found.name else found.name
-    candidates = _candidates((found.name, stem), catalog, kind="vector")
-    if not candidates:
-        candidates = _candidates((found.path.stem,), catalog, kind="vector")
+def _match_vector(
+    found: VectorLayer, names: tuple[str, ...], catalog: Catalog, *, layer: str | None
+) -> tuple[Product, Layer] | None:
+    """Return the entry that a layer of a file is, or null when the catalogue has none of its names."""
+    candidates = next((entries for name in names if (entries := _candidates([name], catalog, kind="vector"))), [])
     if layer is not None:
         named = [entry for entry in candidates if entry[1].id == layer]
         candidates = named or [entry for entry in catalog.entries(layer) if entry[0].kind == "vector"]
@@ -143,8 +142,11 @@ def _recognise_file(path: Path, catalog: Catalog, *, layer: str | None) -> list[
             rasters = [entry for entry in catalog.entries(layer) if entry[0].kind == "raster"]
         matches += [(*entry, None) for entry in rasters[:1]]
     else:
-        for found in list_vector_layers(path):
-            if found.has_geometry and (entry := _match_vector(found, catalog, layer=layer)):
+        spatial = [found for found in list_vector_layers(path) if found.has_geometry]
+        for found in spatial:
+            # the name of the file tells when it holds one layer, and that layer's own name does not
+            names = (found.name, path.stem) if len(spatial) == 1 else (found.name,)
+            if entry := _match_vector(found, names, catalog, layer=layer):
                 matches.append((*entry, found.name))
     if not matches:
         return []
@@ -175,12 +177,8 @@ def _data_files(folder: Path) -> list[Path]:
 
 def _refusal(path: Path) -> CatalogError:
     if path.suffix.lower() not in EXTENSIONS:
-        return CatalogError(
-            f"{path}: no product has such a name; see `ocsge catalog list`, or name its --layer"
-        )
-    found = "; ".join(
-        f"{entry.name} ({', '.join(entry.fields) or 'no field'})" for entry in list_vector_layers(path)
-    )
+        return CatalogError(f"{path}: no product has such a name; see `ocsge catalog list`, or name its --layer")
+    found = "; ".join(f"{entry.name} ({', '.join(entry.fields) or 'no field'})" for entry in list_vector_layers(path))
     return CatalogError(
         f"{path}: no product has a layer of such a name. Layers and fields found: {found or 'none'}. "
         "See `ocsge catalog list`, or name its --layer"
@@ -214,9 +212,7 @@ def recognise(path: Path, *, layer: str | None = None, catalog: Catalog | None =
     if layer is not None:
         catalog.entries(layer)
     if path.is_dir():
-        sources = [
-            source for file in _data_files(path) for source in _recognise_file(file, catalog, layer=layer)
-        ]
+        sources = [source for file in _data_files(path) for source in _recognise_file(file, catalog, layer=layer)]
         if not sources:
             raise CatalogError(f"{path}: no file of a known product in this folder; see `ocsge catalog list`")
         return sources
@@ -239,9 +235,7 @@ def entry_of(source: Source, *, catalog: Catalog | None = None) -> Layer:
     product = (catalog or load_catalog()).product(source.product)
     entries = [entry for entry in product.layers if entry.id == source.layer]
     if not entries:
-        raise CatalogError(
-            f"{source.path}: product {product.product} has no layer {source.layer}; register it again"
-        )
+        raise CatalogError(f"{source.path}: product {product.product} has no layer {source.layer}; register it again")
     names = [name for name in (source.layer_name, source.path.stem) if name]
     return next((entry for entry in entries if any(entry.is_named(name) for name in names)), entries[0])
 
@@ -257,9 +251,7 @@ def check_source(source: Source) -> None:
     if not source.path.is_file():
         raise LayerError(f"{source.path}: no such file; register its new place with `ocsge catalog add`")
     if _digest(source.path) != source.sha256:
-        raise LayerError(
-            f"{source.path}: changed since it was registered; run `ocsge catalog add` on it again"
-        )
+        raise LayerError(f"{source.path}: changed since it was registered; run `ocsge catalog add` on it again")
 
 
 def registered_sources(workspace: Path) -> tuple[Source, ...]:
@@ -277,9 +269,7 @@ def registered_sources(workspace: Path) -> tuple[Source, ...]:
         rows = json.loads(path.read_text(encoding="utf-8"))["sources"]
         return tuple(Source(**{**row, "path": Path(row["path"])}) for row in rows)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CatalogError(
-            f"{path}: cannot be read ({error}); delete it and register the sources again"
-        ) from error
+        raise CatalogError(f"{path}: cannot be read ({error}); delete it and register the sources again") from error
 
 
 def _write_sources(workspace: Path, sources: Iterable[Source]) -> None:
@@ -319,12 +309,8 @@ def register(workspace: Path, path: Path, *, layer: str | None = None) -> tuple[
     """
     added = recognise(path, layer=layer)
     replaced = {(source.path, source.layer_name) for source in added}
-    kept = [
-        source for source in registered_sources(workspace) if (source.path, source.layer_name) not in replaced
-    ]
-    order = sorted(
-        [*kept, *added], key=lambda source: (source.layer, str(source.path), source.layer_name or "")
-    )
+    kept = [source for source in registered_sources(workspace) if (source.path, source.layer_name) not in replaced]
+    order = sorted([*kept, *added], key=lambda source: (source.layer, str(source.path), source.layer_name or ""))
     _write_sources(workspace, order)
     return tuple(added)
 

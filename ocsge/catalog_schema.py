@@ -73,9 +73,7 @@ class Layer(_Frozen):
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise ValueError(
-                    f"pattern {pattern!r} of {self.id} is not a regular expression: {error}"
-                ) from error
+                raise ValueError(f"pattern {pattern!r} of {self.id} is not a regular expression: {error}") from error
         return self
 
     def is_named(self, name: str) -> bool:
@@ -141,9 +139,7 @@ class Product(_Frozen):
         if isinstance(raw, dict) and isinstance(raw.get("shared_columns"), dict):
             shared = raw["shared_columns"]
             layers = [
-                {**layer, "columns": {**shared, **(layer.get("columns") or {})}}
-                if isinstance(layer, dict)
-                else layer
+                {**layer, "columns": {**shared, **(layer.get("columns") or {})}} if isinstance(layer, dict) else layer
                 for layer in raw.get("layers") or ()
             ]
             return {**raw, "layers": layers}

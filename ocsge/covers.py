@@ -1,7 +1,7 @@
 """Covers: what the layers and the class raster say of the ground, as shapes to burn and look-up tables.
 
-Each rule of ``rules/layer_covers.csv`` paints the ground of its features; a smaller order paints over a larger one. Where
-a class raster is read, a rule overrides it, completes it where it says nothing, or is ignored (column ``with_raster``).
+Each rule of ``rules/layer_covers.csv`` paints the ground of its features; a smaller order paints over a larger one.
+Where a class raster is read, a rule overrides it, completes it where it says nothing, or is ignored (column ``with_raster``).
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ocsge.errors import ParameterError, RulesError
+from ocsge.class_numbers import numbered_classes
+from ocsge.errors import RulesError
 from ocsge.footprints import footprints
+from ocsge.nomenclature import is_within
 from ocsge.regions.evidence import ABSORB, COMPLETE, COVERS, IGNORE, OVERRIDE, USAGES
 from ocsge.regions.shapes import Channel, Shapes
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import NDArray
 
-    from ocsge.rules import CosiaClass, Rules
+    from ocsge.rules import Rules
 
 _MODES = {"override": OVERRIDE, "complete": COMPLETE, "ignore": IGNORE}
 
@@ -98,22 +100,6 @@ def class_cover_table(rules: Rules, numbering: str) -> NDArray[np.uint8]:
     return table
 
 
-def numbered_classes(rules: Rules, numbering: str) -> list[tuple[CosiaClass, int]]:
-    """Return the classes that a numbering system holds, with their numbers, by number.
-
-    Raises
-    ------
-    ParameterError
-        When the numbering system is unknown; the message lists them.
-    """
-    systems = sorted({system for cosia_class in rules.cosia_classes for system in cosia_class.numbers})
-    if numbering not in systems:
-        raise ParameterError(f"numbering system {numbering!r} is unknown; one of {', '.join(systems)}")
-    numbered = [(c, c.numbers[numbering]) for c in rules.cosia_classes]
-    found = [(c, number) for c, number in numbered if number is not None]
-    return sorted(found, key=lambda pair: pair[1])
-
-
 def absorb_fallback(rules: Rules) -> tuple[int, float]:
     """Return the cover index and minimum area (m²) of what takes the enclosing cover, when it is large.
 
@@ -143,8 +129,3 @@ def cover_flags(rules: Rules, roles: set[str]) -> NDArray[np.bool_]:
     flags = np.zeros(COVERS, dtype=np.bool_)
     flags[[i for i, code in enumerate(rules.couverture_codes, start=1) if code in codes]] = True
     return flags
-
-
-def is_within(code: str, prefix: str) -> bool:
-    """Return whether a nomenclature code is ``prefix`` or one of its children."""
-    return code == prefix or code.startswith(f"{prefix}.")

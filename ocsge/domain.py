@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
@@ -11,19 +10,20 @@ import numpy as np
 import shapely
 
 from ocsge.errors import CrsError, LayerError, ParameterError
-from ocsge.grid import Grid, Window
 from ocsge.layers import read_communes
-from ocsge.regions.evidence import MAX_COMMUNES
+from ocsge.regions.evidence import CONTEXT, MAX_COMMUNES, TERRITORY
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.territory import check_commune_code, territory_epsg
 from ocsge.vector_files import list_vector_layers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from ocsge.catalog import Source
+    from ocsge.grid import Grid, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,9 @@ class Domain:
 
     window: Window
     """Pixels of the context's bounding box, on whole metres."""
+
+    territory: shapely.Geometry
+    """Ground asked for, CRS of the grid."""
 
     context: shapely.Geometry
     """Territory widened by the context distance: everything derived, CRS of the grid."""
@@ -65,10 +68,12 @@ class Domain:
 
     def shapes(self) -> Shapes:
         """Return the shapes of the ``DOMAIN`` and ``COMMUNE`` channels; the value of a unit is its position from 1."""
-        context = np.array([self.context], dtype=object)
+        ground = np.array([self.context, self.territory], dtype=object)
         return Shapes.concatenated(
             [
-                Shapes.from_geometries(context, channel=Channel.DOMAIN, values=np.ones(1, dtype=np.uint16)),
+                Shapes.from_geometries(
+                    ground, channel=Channel.DOMAIN, values=np.array([CONTEXT, TERRITORY], dtype=np.uint16)
+                ),
                 Shapes.from_geometries(
                     self.unit_geometries,
                     channel=Channel.COMMUNE,
@@ -150,6 +155,7 @@ def domain_of(
     domain = Domain(
         grid=grid,
         window=_on_whole_metres(grid, tuple(shapely.bounds(context).tolist())),
+        territory=territory,
         context=context,
         unit_codes=(),
         unit_geometries=np.empty(0, dtype=object),
@@ -197,7 +203,8 @@ def _on_whole_metres(grid: Grid, bounds: tuple[float, float, float, float]) -> W
 def _polygonal(geometry: shapely.Geometry) -> shapely.Geometry:
     """Return the polygons of a geometry, without the lines and points an intersection may leave."""
     parts = shapely.get_parts(geometry)
-    return shapely.multipolygons(parts[shapely.get_type_id(parts) == 3])
+    polygons: shapely.Geometry = shapely.multipolygons(parts[shapely.get_type_id(parts) == 3])
+    return polygons
 
 
 def _read_perimetre(path: Path) -> gpd.GeoDataFrame:

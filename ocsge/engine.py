@@ -77,9 +77,7 @@ def engine_of(rules: Rules, grid: Grid, *, numbering: str | None) -> Engine:
     )
     zone = rules.zone_construite
     return Engine(
-        windows=EngineRules(
-            tables=_tables(rules, numbering, cover_index), aggregation=aggregation, minimum=minimum
-        ),
+        windows=EngineRules(tables=_tables(rules, numbering, cover_index), aggregation=aggregation, minimum=minimum),
         zone=ZoneConstruite(
             dilation_m=zone["dilation_m"],
             erosion_m=zone["erosion_m"],

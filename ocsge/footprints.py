@@ -101,11 +101,13 @@ def axis_widths_m(frame: gpd.GeoDataFrame, policy: str | None, rules: Rules) -> 
     widths = rules.network_width_m
     if policy == "voies":
         tracks = frame["nombre_de_voies"].to_numpy(dtype=np.float64, na_value=np.nan)
-        return np.maximum(np.nan_to_num(tracks, nan=1.0) * widths["rail_per_track"], widths["rail_minimum"])
+        width: NDArray[np.float64] = np.nan_to_num(tracks, nan=1.0) * widths["rail_per_track"]
+        return np.maximum(width, widths["rail_minimum"])
     usual = {name.removeprefix("importance_"): value for name, value in widths.items() if "importance_" in name}
     surveyed = frame["largeur_de_chaussee"].to_numpy(dtype=np.float64, na_value=np.nan)
     by_importance = frame["importance"].astype("str").map(usual).to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.nan_to_num(np.where(surveyed > 0, surveyed, by_importance), nan=0.0)
+    known: NDArray[np.float64] = np.nan_to_num(np.where(surveyed > 0, surveyed, by_importance), nan=0.0)
+    return known
 
 
 def _polygons(geometry: NDArray[np.object_], rule: FootprintRule) -> NDArray[np.object_]:

@@ -40,9 +40,7 @@ class Repaired:
 
 def _parts_of_kind(geometry: shapely.Geometry, dimension: int) -> shapely.Geometry | None:
     parts = [
-        part
-        for part in shapely.get_parts(geometry)
-        if shapely.get_dimensions(part) == dimension and not part.is_empty
+        part for part in shapely.get_parts(geometry) if shapely.get_dimensions(part) == dimension and not part.is_empty
     ]
     if not parts:
         return None
@@ -95,14 +93,10 @@ def repair(
         result[wrong] = shapely.make_valid(flat[wrong], method="structure", keep_collapsed=False)
     change = float(np.abs(shapely.area(result[wrong]) - shapely.area(flat[wrong])).sum())
     result, other_kind = _of_kind(result, kind=kind, where=where)
-    return Repaired(
-        geometries=result, repaired=int(wrong.sum()), area_change_m2=change, other_kind=other_kind
-    )
+    return Repaired(geometries=result, repaired=int(wrong.sum()), area_change_m2=change, other_kind=other_kind)
 
 
-def _of_kind(
-    geometries: NDArray[np.object_], *, kind: GeometryKind, where: str
-) -> tuple[NDArray[np.object_], int]:
+def _of_kind(geometries: NDArray[np.object_], *, kind: GeometryKind, where: str) -> tuple[NDArray[np.object_], int]:
     if kind == "none" or not len(geometries):
         return geometries, 0
     dimension = _DIMENSION[kind]
@@ -113,7 +107,5 @@ def _of_kind(
     lost = shapely.is_missing(result) & ~shapely.is_empty(geometries)
     if lost.all():
         found = shapely.get_parts(geometries[:1])[0].geom_type
-        raise LayerError(
-            f"{where}: holds {found} geometries where {kind}s are expected; is it the right layer?"
-        )
+        raise LayerError(f"{where}: holds {found} geometries where {kind}s are expected; is it the right layer?")
     return result, int(lost.sum())

@@ -40,11 +40,11 @@ COMPLETE_PCT = 99.5
 FINGERPRINT_CHARACTERS = 12
 
 _COMMUNE_COLUMNS = {
-    "insee_com": "commune_code",
+    "commune_code": "commune_code",
     "nom": "nom",
     "siren_epci": "epci_siren",
-    "insee_dep": "departement_code",
-    "insee_reg": "region_code",
+    "departement_code": "departement_code",
+    "region_code": "region_code",
     "population": "population",
 }
 

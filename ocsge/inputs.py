@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import geopandas as gpd
 import rasterio
 
 from ocsge.catalog import Source, check_source, embedded_sources, recognise, registered_sources
-from ocsge.covers import cover_layers, numbered_classes
+from ocsge.class_numbers import numbered_classes
+from ocsge.covers import cover_layers
 from ocsge.errors import CodeError, DataError, ParameterError
 from ocsge.layers import ReadReport, read_layer
 from ocsge.products.cosia import RasterTile, place_tiles, raster_files
@@ -19,13 +18,21 @@ from ocsge.usage import usage_layers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import geopandas as gpd
 
     from ocsge.domain import Domain
+    from ocsge.geometry_repair import Invalid
     from ocsge.grid import Grid
-    from ocsge.layers import Invalid
     from ocsge.rules import Rules
 
-COMMUNES, RASTER, VECTOR, ZONE = "admin_express:commune", "cosia:raster", "cosia:vector", "ocs_ge:zone_construite"
+COMMUNES, RASTER, VECTOR, ZONE = (
+    "admin_express:commune",
+    "cosia:raster",
+    "cosia:vector",
+    "ocs_ge:zone_construite",
+)
 NUMBERING_TAG = "OCSGE_NUMBERING"
 """Tag by which a raster says its own numbering system."""
 _VECTOR_SUFFIXES = {".gpkg", ".shp", ".geojson", ".parquet"}
@@ -60,9 +67,7 @@ class Inputs:
     """What reading each layer met and did."""
 
 
-def find_sources(
-    workspace: Path, *, communes: Sequence[str], extra: Sequence[Path | None] = ()
-) -> tuple[Source, ...]:
+def find_sources(workspace: Path, *, communes: Sequence[str], extra: Sequence[Path | None] = ()) -> tuple[Source, ...]:
     """Return the sources of a run: those of the workspace, else those shipped for its communes, and ``extra`` files.
 
     Raises

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import shapely
 from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError as ProjError
+from pyproj.exceptions import ProjError
 
 from ocsge.catalog import Catalog, Source, check_commune_code, check_run_epsg, entry_of, load_catalog
 from ocsge.columns import canonical_column, empty_column
@@ -113,11 +113,7 @@ def _reproject(frame: gpd.GeoDataFrame, *, crs: CRS, epsg: int, where: str) -> t
     if _same_crs(crs, epsg):
         return frame.set_crs(epsg, allow_override=True), 0
     projected = frame.set_crs(crs, allow_override=True).to_crs(epsg)
-    if (
-        len(projected)
-        and not np.isfinite(projected.total_bounds).all()
-        and not projected.geometry.isna().all()
-    ):
+    if len(projected) and not np.isfinite(projected.total_bounds).all() and not projected.geometry.isna().all():
         raise CrsError(f"{where}: coordinates cannot be expressed in EPSG:{epsg}; is its CRS right?")
     return projected, len(projected)
 
@@ -151,32 +147,33 @@ def _read_source(
         )
     crs = _crs_of(found, assume_crs=assume_crs, where=where)
     names = entry.fields_of(found.fields)
-    raw = read_features(
-        source.path,
-        source.layer_name,
-        columns=sorted(set(names.values())),
-        bbox=_bounds_in(bounds, epsg=epsg, crs=crs),
-        encoding=encoding,
-        stop_on_invalid=invalid == "stop",
-    )
-    frame = raw.frame
-    null = shapely.is_missing(frame.geometry.values) | shapely.is_empty(frame.geometry.values)
-    kept = frame[~null]
-    if len(kept):
-        check_plausible(tuple(kept.total_bounds), crs=crs, where=where)
-    kept, reprojected = _reproject(kept, crs=crs, epsg=epsg, where=where)
+    try:
+        raw = read_features(
+            source.path,
+            source.layer_name,
+            columns=sorted(set(names.values())),
+            bbox=_bounds_in(bounds, epsg=epsg, crs=crs),
+            encoding=encoding,
+            stop_on_invalid=invalid == "stop",
+        )
+        shapes = raw.frame.geometry.array
+        null = shapely.is_missing(shapes) | shapely.is_empty(shapes)
+        kept = raw.frame[~null]
+        if len(kept):
+            check_plausible(tuple(kept.total_bounds), crs=crs, where=where)
+        kept, reprojected = _reproject(kept, crs=crs, epsg=epsg, where=where)
+    except ProjError as error:
+        raise CrsError(f"{where}: its CRS cannot be used ({error}); correct it") from error
     columns, unreadable_values = _canonical(kept.drop(columns=kept.geometry.name), entry, names)
     identifiers = columns["cleabs"].fillna("").to_numpy() if "cleabs" in columns else np.full(len(kept), "")
     labels = np.array([name or fid for name, fid in zip(identifiers, kept.index, strict=True)], dtype=object)
-    fixed = repair(
-        np.asarray(kept.geometry.values), kind=entry.geometry, invalid=invalid, where=where, names=labels
-    )
+    fixed = repair(np.asarray(kept.geometry.values), kind=entry.geometry, invalid=invalid, where=where, names=labels)
     result = gpd.GeoDataFrame(columns, geometry=fixed.geometries, crs=epsg)
     lost = shapely.is_missing(fixed.geometries) | shapely.is_empty(fixed.geometries)
     report = ReadReport(
         layer=entry.id,
         sources=(source,),
-        read=len(frame),
+        read=len(raw.frame),
         null_or_empty=int(null.sum()) - raw.unreadable + int(lost.sum()) - fixed.other_kind,
         unreadable=raw.unreadable,
         other_kind=fixed.other_kind,
@@ -192,9 +189,7 @@ def _without_duplicates(frame: gpd.GeoDataFrame, *, on_geometry: bool) -> tuple[
     """Return the frame without exact copies: equal geometry and, unless ``on_geometry``, equal columns."""
     if len(frame) < 2:
         return frame, 0
-    shapes = pd.Series(
-        shapely.to_wkb(shapely.normalize(frame.geometry.values)), index=frame.index, dtype=object
-    )
+    shapes = pd.Series(shapely.to_wkb(shapely.normalize(frame.geometry.values)), index=frame.index, dtype=object)
     repeated = shapes.duplicated(keep=False)
     if not repeated.any():
         return frame, 0
@@ -297,9 +292,7 @@ def read_layer(
             whole[name] = empty_column(column, index=whole.index)
     on_geometry = any(entry.duplicates == "geometry" for _, entry in entries)
     unique, duplicates = _without_duplicates(whole[[*columns, "geometry"]], on_geometry=on_geometry)
-    existing = (
-        _existing_at(unique, millesime) if millesime is not None else pd.Series(True, index=unique.index)
-    )
+    existing = _existing_at(unique, millesime) if millesime is not None else pd.Series(True, index=unique.index)
     frame = unique[existing].reset_index(drop=True)
     report = replace(
         _sum_reports(layer, reports),
@@ -388,8 +381,6 @@ def read_communes(
 
 def _joined_communes(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return one row a commune code: outlines joined, populations added, other columns of the first row."""
-    first = {
-        name: "first" for name in _COMMUNE_COLUMNS.values() if name not in {"commune_code", "population"}
-    }
+    first = {name: "first" for name in _COMMUNE_COLUMNS.values() if name not in {"commune_code", "population"}}
     add_up = {"population": lambda values: values.sum(min_count=len(values))}
     return frame.dissolve(by="commune_code", aggfunc={**first, **add_up}, as_index=False)

@@ -133,3 +133,8 @@ def weight_table(leaves: Sequence[NomenclatureEntry], weights: Mapping[int, int]
             steps = steps_up(a, b)
             table[i, j] = weights[farthest if steps is None else min(steps, farthest)]
     return table
+
+
+def is_within(code: str, prefix: str) -> bool:
+    """Return whether a nomenclature code is ``prefix`` or one of its children."""
+    return code == prefix or code.startswith(f"{prefix}.")

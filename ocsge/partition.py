@@ -118,8 +118,8 @@ def _usage_provenance(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the order of the rule behind most of each piece's own usage, and its pixels of default usage.
 
-    Only rules that give the piece's usage are candidates; a piece that took its usage from a neighbour has the rule that
-    covers most of it. Ties go to the first rule.
+    Only rules that give the piece's usage are candidates; a piece that took its usage from a neighbour has the rule
+    that covers most of it. Ties go to the first rule.
     """
     steps = usage_steps(rules)
     index = {code: i for i, code in enumerate(rules.usage_codes, start=1)}

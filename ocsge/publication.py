@@ -15,12 +15,11 @@ Results limited by a perimeter stand under ``perimetre=NAME/``, so they never re
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import geopandas as gpd
 import pandas as pd
 
 from ocsge.export import write_csv, write_gpkg, write_json, write_parquet
@@ -29,6 +28,10 @@ from ocsge.publish import publish
 from ocsge.styles import artif_style, couverture_style
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import geopandas as gpd
+
     from ocsge.rules import Rules
     from ocsge.store import Workspace
 
@@ -127,7 +130,7 @@ def _write_commune(folder: Path, code: str, results: Results, rules: Rules) -> N
     write_json(dict(results.provenance), place("runs") / "run.json")
     for name, table in (("stock", results.stock), ("stock_long", results.stock_long)):
         rows = table[table["commune_code"] == code]
-        publish(place("tables") / f"{name}.parquet", lambda to, rows=rows: rows.to_parquet(to, index=False))
+        publish(place("tables") / f"{name}.parquet", partial(rows.to_parquet, index=False))
     if polygons.empty:
         return
     write_parquet(polygons, place("polygons") / "part.parquet", provenance={"key": results.provenance["key"]})

@@ -246,7 +246,7 @@ class NamedValue:
     """The rule row."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Rules:
     """Everything the stages ask of the law and of the specification, at one date."""
 
@@ -334,11 +334,14 @@ class Rules:
     default_cover_code: str
     """Cover of the ground that no raster and no layer describes."""
 
-    values: tuple[NamedValue, ...]
+    named_values: tuple[NamedValue, ...]
     """Every named number with its unit and bounds, for a sensitivity analysis."""
 
     tables: Mapping[str, tuple[RuleRow, ...]]
     """The effective rows of every table."""
+
+    def __repr__(self) -> str:
+        return f"Rules(at={self.at}, fingerprint={self.fingerprint[:12]}…)"
 
     def couverture_weights(self) -> NDArray[np.int32]:
         """Return the weight of merging covers, (15, 15), by engine index; 0 for the unknown."""

@@ -239,7 +239,7 @@ def _frozen(at: dt.date, rows: dict[str, tuple[RuleRow, ...]]) -> Rules:
         usage_weight=_weights(rows["semantic_weights"], "usage"),
         options=MappingProxyType(options),
         default_cover_code=by_role[options["default_cover"]],
-        values=values,
+        named_values=values,
         tables=MappingProxyType(dict(rows)),
         **named,
     )

@@ -114,15 +114,15 @@ ARTIFICIALISED = _schema(
 COMMUNES = _schema(
     "COMMUNES",
     {
-        "insee_com": _CODE,
+        "commune_code": _CODE,
         "nom": Column("text", nullable=True, optional=True),
         "siren_epci": Column("text", nullable=True, optional=True),
-        "insee_dep": Column("text", nullable=True, optional=True),
-        "insee_reg": Column("text", nullable=True, optional=True),
+        "departement_code": Column("text", nullable=True, optional=True),
+        "region_code": Column("text", nullable=True, optional=True),
         "geometry": Column("geometry", "m, projected CRS", nullable=True, optional=True),
     },
 )
-"""One row a commune of the territory, with the canonical names of the layer ``admin_express:commune``."""
+"""One row a commune of the territory, as ``layers.read_communes`` returns them."""
 
 STOCK = _schema(
     "STOCK",

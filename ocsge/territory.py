@@ -78,9 +78,7 @@ def load_millesimes() -> dict[str, DepartementMillesimes]:
 
 @lru_cache(maxsize=1)
 def _arrondissements() -> tuple[tuple[str, str, str], ...]:
-    return tuple(
-        (row["first_code"], row["last_code"], row["commune_code"]) for row in _rows("arrondissements.csv")
-    )
+    return tuple((row["first_code"], row["last_code"], row["commune_code"]) for row in _rows("arrondissements.csv"))
 
 
 def check_commune_code(code: str) -> str:
@@ -105,9 +103,7 @@ def check_commune_code(code: str) -> str:
     """
     text = str(code).strip().upper()
     if not _COMMUNE_CODE.match(text):
-        raise ParameterError(
-            f"commune code {code!r}: an INSEE code has five characters, such as 12174 or 2A004"
-        )
+        raise ParameterError(f"commune code {code!r}: an INSEE code has five characters, such as 12174 or 2A004")
     for first, last, commune_code in _arrondissements():
         if first <= text <= last:
             return commune_code
@@ -167,7 +163,5 @@ def check_run_epsg(epsg: int) -> int:
     operation = crs.coordinate_operation.method_name if crs.coordinate_operation else ""
     world_mercator = "Mercator" in operation and "Transverse" not in operation
     if not crs.is_projected or world_mercator or any(axis.unit_name != "metre" for axis in crs.axis_info):
-        raise CrsError(
-            f"EPSG:{epsg} ({crs.name}): areas cannot be measured in it; use the official CRS, such as 2154"
-        )
+        raise CrsError(f"EPSG:{epsg} ({crs.name}): areas cannot be measured in it; use the official CRS, such as 2154")
     return epsg

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ocsge.covers import is_within, numbered_classes
+from ocsge.class_numbers import numbered_classes
 from ocsge.errors import RulesError
 from ocsge.footprints import footprints
+from ocsge.nomenclature import is_within
 from ocsge.regions.evidence import COVERS, MAX_USAGE_RULES
 from ocsge.regions.shapes import Channel, Shapes
 
@@ -76,7 +77,7 @@ def usage_steps(rules: Rules) -> tuple[UsageStep, ...]:
     steps.extend(waiting)
     if len(steps) > MAX_USAGE_RULES:
         raise RulesError(
-            f"layer_usages.csv: {len(steps)} steps, a spread counting twice; the engine numbers {MAX_USAGE_RULES} at most"
+            f"layer_usages.csv: {len(steps)} steps, a spread counting twice; the engine numbers {MAX_USAGE_RULES}"
         )
     return tuple(steps)
 

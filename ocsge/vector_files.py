@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyproj import CRS
 
-EXTENSIONS = (".gpkg", ".shp", ".geojson", ".json", ".fgb")
+EXTENSIONS = (".gpkg", ".shp", ".geojson", ".fgb")
 """Vector files that are opened, by extension."""
 
 _ENCODINGS = ("UTF-8", "cp1252")
 _SQLITE_HEADER = 100
 _SHP_HEADER = 100
 _DBF_HEADER = 32
+_FARTHEST_M = 1e8
+"""No projected coordinate of the Earth, 40,000 km around, comes near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,11 @@ class VectorLayer:
 
 
 @contextmanager
-def _measures_ignored() -> Iterator[None]:
-    """Silence the reader's warning that M values are dropped: every geometry is brought to 2D anyway."""
+def _quiet_reader() -> Iterator[None]:
+    """Silence the reader: what its warnings announce (M values, open rings) is mended and counted."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Measured \\(M\\) geometry types are not supported")
+        warnings.filterwarnings("ignore", category=RuntimeWarning)
+        warnings.filterwarnings("ignore", message="Measured")
         yield
 
 
@@ -120,9 +123,7 @@ def check_complete(path: Path) -> None:
 
 def _open_error(path: Path, layer: str | None, error: Exception) -> LayerError:
     where = f"{path} layer {layer}" if layer else str(path)
-    return LayerError(
-        f"{where}: cannot be read: {' '.join(str(error).split())[:200]}; download or copy it again"
-    )
+    return LayerError(f"{where}: cannot be read: {' '.join(str(error).split())[:200]}; download or copy it again")
 
 
 def list_vector_layers(path: Path) -> tuple[VectorLayer, ...]:
@@ -135,7 +136,7 @@ def list_vector_layers(path: Path) -> tuple[VectorLayer, ...]:
     """
     check_complete(path)
     try:
-        with _measures_ignored():
+        with _quiet_reader():
             names = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
         return tuple(probe_vector_layer(path, name) for name in names)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
@@ -151,8 +152,10 @@ def probe_vector_layer(path: Path, layer: str | None) -> VectorLayer:
         When the file or the layer cannot be opened.
     """
     try:
-        with _measures_ignored():
+        with _quiet_reader():
             info: dict[str, Any] = pyogrio.read_info(path, layer=layer)
+    except (pyogrio.errors.CRSError, UnboundLocalError) as error:  # the reader fails so on a damaged .prj
+        raise CrsError(f"{path} layer {layer}: its CRS cannot be read; correct or replace its .prj") from error
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, UnicodeDecodeError) as error:
         raise _open_error(path, layer, error) from error
     return VectorLayer(
@@ -180,9 +183,7 @@ def text_encodings(path: Path, encoding: str | None) -> tuple[str | None, ...]:
         try:
             codecs.lookup(encoding)
         except LookupError as error:
-            raise ParameterError(
-                f"encoding {encoding!r} is not known; give for instance utf-8 or cp1252"
-            ) from error
+            raise ParameterError(f"encoding {encoding!r} is not known; give for instance utf-8 or cp1252") from error
     if path.suffix.lower() != ".shp":
         return (None,)
     if any(part.suffix.lower() == ".cpg" for part in path.parent.glob(f"{path.stem}.*")):
@@ -204,21 +205,18 @@ class RawFeatures:
     """Geometries that no reader understands, now null."""
 
 
-def _read(
-    path: Path, layer: str | None, encodings: tuple[str | None, ...], **options: object
-) -> gpd.GeoDataFrame:
+def _read(path: Path, layer: str | None, encodings: tuple[str | None, ...], **options: object) -> gpd.GeoDataFrame:
 
     for encoding in encodings:
         try:
-            with _measures_ignored():
+            with _quiet_reader():
                 return pyogrio.read_dataframe(
                     path, layer=layer, encoding=encoding, force_2d=True, fid_as_index=True, **options
                 )
         except UnicodeDecodeError as error:
             problem: Exception = error
     raise LayerError(
-        f"{path}: text is not {' or '.join(e or 'as declared' for e in encodings)} ({problem}); "
-        "give its --encoding"
+        f"{path}: text is not {' or '.join(e or 'as declared' for e in encodings)} ({problem}); give its --encoding"
     ) from problem
 
 
@@ -255,14 +253,33 @@ def read_features(
         When ``stop_on_invalid`` and a ring is open or a geometry unreadable, naming the feature.
     """
     check_complete(path)
-    encodings = text_encodings(path, encoding)
     options: dict[str, object] = {"columns": columns, "bbox": bbox}
+    frame, lost = _parsed(path, layer, text_encodings(path, encoding), options)
+    absurd = _absurd(frame)
+    bad = lost | absurd
+    if stop_on_invalid and bad.any():
+        raise GeometryError(
+            f"{path} layer {layer} feature {frame.index[bad][0]}: ring not closed or geometry unreadable; "
+            "correct it or allow repairs"
+        )
+    if absurd.any():
+        frame = frame.set_geometry(frame.geometry.where(~absurd))
+    unreadable = bad & frame.geometry.isna().to_numpy()
+    return RawFeatures(frame, closed=int((lost & ~unreadable).sum()), unreadable=int(unreadable.sum()))
+
+
+def _parsed(
+    path: Path, layer: str | None, encodings: tuple[str | None, ...], options: dict[str, object]
+) -> tuple[gpd.GeoDataFrame, NDArray[np.bool_]]:
+    """Return the features, and which of them have a geometry that could not be parsed as it stands."""
     try:
         try:
-            return RawFeatures(_read(path, layer, encodings, on_invalid="raise", **options), 0, 0)
-        except (shapely.errors.GEOSException, shapely.errors.ShapelyError):
+            frame = _read(path, layer, encodings, on_invalid="raise", **options)
+            return frame, np.zeros(len(frame), dtype=np.bool_)
+        except shapely.errors.ShapelyError:
             strict = _read(path, layer, encodings, on_invalid="ignore", **options)
             fixed = _read(path, layer, encodings, on_invalid="fix", **options)
+            return fixed, strict.geometry.isna().to_numpy() & ~_null_geometries(path, layer, strict)
     except (
         pyogrio.errors.DataSourceError,
         pyogrio.errors.DataLayerError,
@@ -270,20 +287,20 @@ def read_features(
     ) as error:
         raise _open_error(path, layer, error) from error
     except pyogrio.errors.GeometryError as error:
-        raise GeometryError(f"{path} layer {layer}: {' '.join(str(error).split())}") from error
-    lost = strict.geometry.isna() & ~_null_geometries(path, layer, strict)
-    if stop_on_invalid and lost.any():
-        raise GeometryError(
-            f"{path} layer {layer} feature {strict.index[lost][0]}: ring not closed or geometry unreadable; "
-            "correct it or allow repairs"
-        )
-    unreadable = int((lost & fixed.geometry.isna()).sum())
-    return RawFeatures(fixed, int(lost.sum()) - unreadable, unreadable)
+        raise _open_error(path, layer, error) from error
+
+
+def _absurd(frame: gpd.GeoDataFrame) -> NDArray[np.bool_]:
+    """Return which geometries have coordinates that are no place on Earth in any CRS: damaged bytes."""
+    bounds = shapely.bounds(frame.geometry.array)
+    empty = shapely.is_missing(frame.geometry.array) | shapely.is_empty(frame.geometry.array)
+    within = np.abs(np.where(np.isfinite(bounds), bounds, np.inf)).max(axis=1, initial=0.0) < _FARTHEST_M
+    return np.asarray(~within & ~empty, dtype=np.bool_)
 
 
 def _null_geometries(path: Path, layer: str | None, frame: gpd.GeoDataFrame) -> NDArray[np.bool_]:
     """Return which features of ``frame`` have no geometry in the file (others may be unreadable)."""
-    with _measures_ignored():
+    with _quiet_reader():
         _, fids, wkb, _ = pyogrio.raw.read(path, layer=layer, columns=[], return_fids=True)
     null = {fid for fid, geometry in zip(fids.tolist(), wkb, strict=True) if geometry is None}
     return np.asarray(frame.index.isin(null), dtype=np.bool_)

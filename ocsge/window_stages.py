@@ -137,6 +137,7 @@ def built_cells_of(placed: tuple[Window, Path], *, grid: Grid) -> np.ndarray[tup
 
 def merge_regions(job: PiecesJob) -> PiecesResult:
     """Return the path of the pieces of a window; its halo grows until it is wide enough."""
+
     def produce(path: Path) -> None:
         halo = MERGE_HALO_M * job.grid.pixels_per_m
         while True:
@@ -164,7 +165,7 @@ def merge_regions(job: PiecesJob) -> PiecesResult:
         verdict(result.context_is_enough)
         result.pieces.save(path)
 
-    def verdict(enough: bool) -> Path:  # noqa: FBT001
+    def verdict(enough: bool) -> Path:
         text = "enough" if enough else "short"
         return _artefact(job.workspace, "context", job.key, job.core, lambda to: to.write_text(text))
 
@@ -202,4 +203,6 @@ def _joined(placed: Placed, window: Window) -> Runs | None:
 
 
 def _burned_classes(shapes: Shapes, *, grid: Grid, window: Window) -> Runs:
-    return painted_runs(burn(shapes, grid=grid, window=window), channel=Channel.COVER, width=window.width, unpainted=255)
+    return painted_runs(
+        burn(shapes, grid=grid, window=window), channel=Channel.COVER, width=window.width, unpainted=255
+    )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ocsge.regions.zone import ZoneConstruite
 
 DOMAIN, COMMUNE, COVER, BUILT, USAGE, USAGE_IN_ZONE, USAGE_ON_SEALED, NEAR_ROAD, PARK, PHOTOVOLTAIC, ZONE = range(11)
-TAKES_ENCLOSING = 15
+TAKES_ENCLOSING, CONTEXT = 15, 2
 SIDES = ((-1, 0), (0, 1), (1, 0), (0, -1))
 CORNERS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
 
@@ -195,6 +195,8 @@ def evidence_of(
         cover, rule, ossature = pixel(seen_class, here, bool(built[r, c]), bool(zone[r, c]), tables)
         out.cover[r, c], out.rule[r, c], out.ossature[r, c] = cover, rule, ossature
         out.usage[r, c] = tables.rule_usage[rule]
+        if cover == 0 and ground[DOMAIN, r, c] == CONTEXT:
+            out.domain[r, c] = False
     return out
 
 
@@ -342,10 +344,10 @@ def absorb(land: Territory, minimum: MinimumAreas) -> None:
     built = minimum.built_cover
     for built_only in (True, False):
         while True:
-            short = [g for g in land.key if wants_more(land, g, minimum, built_only=built_only)]
-            if not short:
+            by_rank = sorted(land.key, key=land.rank)
+            g = next((g for g in by_rank if wants_more(land, g, minimum, built_only=built_only)), None)
+            if g is None:
                 break
-            g = min(short, key=land.rank)
             around = land.around(g)
             is_built = land.key[g][2] == built
             built_around = {other: length for other, length in around.items() if land.key[other][2] == built}

@@ -14,11 +14,23 @@ from shapely.affinity import rotate
 from ocsge.grid import Grid, Window
 from ocsge.regions.built import BuiltAggregation
 from ocsge.regions.composition import Composition
-from ocsge.regions.evidence import ABSORB, COMPLETE, COVERS, IGNORE, OVERRIDE, USAGES, EvidenceTables
+from ocsge.regions.evidence import (
+    ABSORB,
+    COMPLETE,
+    CONTEXT,
+    COVERS,
+    IGNORE,
+    OVERRIDE,
+    TERRITORY,
+    USAGES,
+    EvidenceTables,
+)
 from ocsge.regions.minimum_areas import MinimumAreas
+from ocsge.regions.pieces import Pieces, stitched
+from ocsge.regions.runs import Runs, dense, joined, runs_of_strips
 from ocsge.regions.shapes import Channel, Shapes
-from ocsge.regions.windows import EngineRules
-from ocsge.regions.zone import ZoneConstruite
+from ocsge.regions.windows import EngineRules, built_ground, pieces_of_core
+from ocsge.regions.zone import ZoneConstruite, built_cells, metre_window, zone_construite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -194,7 +206,10 @@ def random_shapes(rng: np.random.Generator, grid: Grid, window: Window) -> Shape
         )
 
     domain = box if rng.random() < 0.6 else random_blob(rng, box, 60, 120)
-    paint(Channel.DOMAIN, np.array([domain], dtype=object), 1)
+    paint(Channel.DOMAIN, np.array([domain], dtype=object), CONTEXT)
+    if rng.random() < 0.9:
+        inner = domain if rng.random() < 0.7 else domain.intersection(random_blob(rng, box, 40, 80))
+        paint(Channel.DOMAIN, np.array([domain if inner.geom_type == "GeometryCollection" else inner]), TERRITORY)
     communes = tessellation(rng, box, some(4))
     paint(Channel.COMMUNE, communes, np.arange(1, len(communes) + 1))
     for values in ((3, 4, 5), (6, 7)):
@@ -263,3 +278,114 @@ def tessellation(rng: np.random.Generator, box: shapely.Polygon, count: int) -> 
     if count == 1:
         return np.array([box], dtype=object)
     return np.array(shapely.voronoi_polygons(seeds, extend_to=box).geoms, dtype=object)
+
+
+@dataclass(frozen=True)
+class Engined:
+    """What the package makes of a scene."""
+
+    built: Runs
+    zone: Runs
+    pieces: Pieces
+    halo_px: int
+    """Widest halo that a window needed."""
+    context_is_enough: bool
+
+
+def cut(scene: Scene, window: Window) -> Runs | None:
+    """Return the class runs of a window of the scene."""
+    if scene.classes is None:
+        return None
+    top, left = window.row - scene.window.row, window.col - scene.window.col
+    strip = np.ascontiguousarray(scene.classes[top : top + window.height, left : left + window.width])
+    return runs_of_strips([strip], width=window.width)
+
+
+def derived(
+    scene: Scene,
+    *,
+    cores: list[Window] | None = None,
+    halo_px: int = 0,
+    built_halo_px: int | None = None,
+    territory: NDArray[np.bool_] | None = None,
+) -> Engined:
+    """Derive a scene by windows, each halo widened until the engine says that it is enough.
+
+    Parameters
+    ----------
+    scene
+        What to derive.
+    cores
+        Windows that tile the scene; one by default.
+    halo_px
+        First halo of the merging.
+    built_halo_px
+        Halo of the built ground; by default wide enough for any group that can grow.
+    territory
+        (communes + 1,) asked for; all by default.
+    """
+    grid, whole, n = scene.grid, scene.window, scene.grid.pixels_per_m
+    cores = [whole] if cores is None else cores
+    territory = np.ones(scene.communes + 1, dtype=bool) if territory is None else territory
+    aggregation = scene.engine.aggregation
+    reach = aggregation.minimum_px + aggregation.growth_limit_px + 2 * aggregation.gap_px + 2
+    built_parts = []
+    for core in cores:
+        window = core.grown(reach if built_halo_px is None else built_halo_px, within=whole)
+        ground = built_ground(
+            cut(scene, window), scene.shapes, grid=grid, window=window, core=core, engine=scene.engine
+        )
+        built_parts.append((core, ground))
+    built = joined(built_parts, window=whole)
+    zone = zone_construite(built_cells(built, window=whole, pixels_per_m=n), scene.zone)
+    parts, widest, context = [], 0, True
+    for core in cores:
+        halo = halo_px
+        while True:
+            window = core.grown(halo, within=whole)
+            result = pieces_of_core(
+                cut(scene, window),
+                joined(built_parts, window=window),
+                zone,
+                scene.shapes,
+                grid=grid,
+                window=window,
+                core=core,
+                whole=whole,
+                zone_window=metre_window(whole, n),
+                territory=territory,
+                engine=scene.engine,
+            )
+            if result.halo_is_enough:
+                break
+            halo = 2 * halo + 1
+        widest = max(widest, halo)
+        context &= result.context_is_enough
+        parts.append((core, result.pieces))
+    return Engined(built, zone, stitched(parts, window=whole), widest, context)
+
+
+def arrays(pieces: Pieces) -> dict[str, NDArray[np.generic]]:
+    """Return every array of the pieces by name."""
+    return {
+        "row_ptr": pieces.runs.row_ptr,
+        "start": pieces.runs.start,
+        "run_value": pieces.runs.value,
+        **{name: getattr(pieces, name) for name in ("label", "value", "cover_px", "rule_px", "flag_px", "in_zone")},
+    }
+
+
+def same_bytes(a: Pieces, b: Pieces) -> bool:
+    """Say whether two sets of pieces are equal to the byte, types included."""
+    others = arrays(b)
+    return a.runs.width == b.runs.width and all(
+        array.dtype == others[name].dtype
+        and array.shape == others[name].shape
+        and array.tobytes() == others[name].tobytes()
+        for name, array in arrays(a).items()
+    )
+
+
+def labels(pieces: Pieces) -> NDArray[np.int64]:
+    """Return the dense array of pieces, −1 outside."""
+    return dense(replace(pieces.runs, value=pieces.label)).astype(np.int64)

@@ -51,7 +51,7 @@ def random_classes(seed: int, height: int, width: int, classes: int, smooth: flo
 
 @st.composite
 def label_rasters(draw: st.DrawFn, *, smallest: int = 1, largest: int = 40) -> Labels:
-    """Draw rasters of 4-connected pieces, some with ground outside."""
+    """Draw rasters of 4-connected pieces, some with ground outside, some with the largest piece alone."""
     side = st.integers(smallest, largest)
     classes = random_classes(
         draw(st.integers(0, 2**32 - 1)),
@@ -61,4 +61,9 @@ def label_rasters(draw: st.DrawFn, *, smallest: int = 1, largest: int = 40) -> L
         draw(st.sampled_from([0.0, 0.6, 1.0, 2.0, 3.0])),
     )
     outside = draw(st.sampled_from([None, 0])) if classes.max() > 0 else None
-    return connected(classes, outside=outside)
+    labels = connected(classes, outside=outside)
+    if labels.max() < 0 or draw(st.integers(0, 4)) > 0:
+        return labels
+    # a piece alone has one long border, which folds back near itself
+    largest_piece = np.argmax(np.bincount(labels[labels >= 0]))
+    return np.where(labels == largest_piece, 0, -1).astype(np.int32)

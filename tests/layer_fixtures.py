@@ -39,16 +39,12 @@ def buildings(geometries: list[shapely.Geometry | None], **columns: object) -> g
 
 
 def vegetation(natures: list[str]) -> gpd.GeoDataFrame:
-    return gpd.GeoDataFrame(
-        {"NATURE": natures}, geometry=[square(20.0 * n) for n in range(len(natures))], crs=2154
-    )
+    return gpd.GeoDataFrame({"NATURE": natures}, geometry=[square(20.0 * n) for n in range(len(natures))], crs=2154)
 
 
 def communes(codes: list[str], **columns: object) -> gpd.GeoDataFrame:
     values = {"INSEE_COM": codes, "NOM": [f"Commune {code}" for code in codes], **columns}
-    return gpd.GeoDataFrame(
-        values, geometry=[square(100.0 * n, side=100.0) for n in range(len(codes))], crs=2154
-    )
+    return gpd.GeoDataFrame(values, geometry=[square(100.0 * n, side=100.0) for n in range(len(codes))], crs=2154)
 
 
 def write_gpkg(path: Path, **layers: gpd.GeoDataFrame) -> Path:
@@ -57,9 +53,7 @@ def write_gpkg(path: Path, **layers: gpd.GeoDataFrame) -> Path:
     return path
 
 
-def write_shapefile(
-    path: Path, frame: gpd.GeoDataFrame, *, encoding: str = "UTF-8", cpg: bool = False
-) -> Path:
+def write_shapefile(path: Path, frame: gpd.GeoDataFrame, *, encoding: str = "UTF-8", cpg: bool = False) -> Path:
     pyogrio.write_dataframe(frame, path, encoding=encoding)
     if not cpg:
         path.with_suffix(".cpg").unlink(missing_ok=True)
@@ -82,9 +76,7 @@ def add_raw_geometry(path: Path, layer: str, wkb: bytes | None, **columns: objec
             "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'rtree%'"
         ).fetchall()
         for (name,) in triggers:
-            connection.execute(
-                f'DROP TRIGGER "{name}"'
-            )  # the index triggers call functions that only GDAL has
+            connection.execute(f'DROP TRIGGER "{name}"')  # the index triggers call functions that only GDAL has
         places = ", ".join("?" for _ in names)
         connection.execute(f'INSERT INTO "{layer}" ({", ".join(names)}) VALUES ({places})', values)  # noqa: S608
         connection.execute("DELETE FROM gpkg_extensions WHERE extension_name = 'gpkg_rtree_index'")
@@ -101,16 +93,10 @@ def circle_wkb(x: float, y: float, radius: float) -> bytes:
 def open_ring_wkb(x: float, y: float, side: float) -> bytes:
     """A polygon whose ring lacks its closing point."""
     points = [(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
-    return (
-        struct.pack("<BII", 1, 3, 1) + struct.pack("<I", 4) + b"".join(struct.pack("<2d", *p) for p in points)
-    )
+    return struct.pack("<BII", 1, 3, 1) + struct.pack("<I", 4) + b"".join(struct.pack("<2d", *p) for p in points)
 
 
 def measured_wkb(x: float, y: float, side: float) -> bytes:
     """A polygon with an M value at each point."""
     points = [(x, y, 5.0), (x + side, y, 5.0), (x + side, y + side, 5.0), (x, y, 5.0)]
-    return (
-        struct.pack("<BII", 1, 2003, 1)
-        + struct.pack("<I", 4)
-        + b"".join(struct.pack("<3d", *p) for p in points)
-    )
+    return struct.pack("<BII", 1, 2003, 1) + struct.pack("<I", 4) + b"".join(struct.pack("<3d", *p) for p in points)

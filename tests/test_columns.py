@@ -60,9 +60,7 @@ def test_numbers_are_read_from_text() -> None:
 
 
 def test_a_number_that_cannot_be_read_becomes_null_and_is_counted() -> None:
-    result, unreadable = canonical_column(
-        pd.Series(["3.5", "large"]), Column(type="number"), index=pd.RangeIndex(2)
-    )
+    result, unreadable = canonical_column(pd.Series(["3.5", "large"]), Column(type="number"), index=pd.RangeIndex(2))
     assert result.tolist()[0] == 3.5
     assert result.isna().tolist() == [False, True]
     assert unreadable == 1

@@ -27,7 +27,5 @@ def test_a_crs_is_found_in_a_shell_that_points_proj_elsewhere() -> None:
     )
     elsewhere = {"GDAL_DATA": "/nowhere", "PROJ_LIB": "/nowhere", "PROJ_DATA": "/nowhere"}
     environment = {**os.environ, **elsewhere}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["2154", "2154"], done.stderr

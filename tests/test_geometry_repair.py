@@ -44,9 +44,7 @@ def test_heights_are_dropped() -> None:
 
 def test_a_spike_without_area_is_removed() -> None:
     x, y = square().bounds[:2]
-    spiked = shapely.Polygon(
-        [(x, y), (x + 10, y), (x + 10, y + 10), (x + 10, y + 30), (x + 10, y + 10), (x, y + 10)]
-    )
+    spiked = shapely.Polygon([(x, y), (x + 10, y), (x + 10, y + 10), (x + 10, y + 30), (x + 10, y + 10), (x, y + 10)])
     result = repaired(spiked)
     assert shapely.area(result.geometries[0]) == pytest.approx(100.0)
     assert shapely.bounds(result.geometries[0])[3] == pytest.approx(y + 10)

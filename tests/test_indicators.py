@@ -55,11 +55,11 @@ def village(rules) -> pd.DataFrame:
 def communes() -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(
         {
-            "insee_com": ["12174", "12176", "12202"],
+            "commune_code": ["12174", "12176", "12202"],
             "nom": ["Olemps", "Onet-le-Château", "Rodez"],
             "siren_epci": ["241200187"] * 3,
-            "insee_dep": ["12"] * 3,
-            "insee_reg": ["76"] * 3,
+            "departement_code": ["12"] * 3,
+            "region_code": ["76"] * 3,
             "population": ["3300", None, "24000"],
         },
         geometry=[box(0, 0, 1000, 100), box(0, 0, 500, 100), box(0, 0, 10, 10)],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pytest
 import shapely
@@ -23,7 +25,7 @@ from layer_fixtures import (
 )
 
 from ocsge.catalog import Source, recognise
-from ocsge.errors import CrsError, GeometryError, LayerError, ParameterError
+from ocsge.errors import CrsError, DataError, GeometryError, LayerError, ParameterError
 from ocsge.layers import LayerRead, read_communes, read_layer
 
 if TYPE_CHECKING:
@@ -165,9 +167,7 @@ def test_several_sources_are_put_end_to_end_and_border_objects_counted_once(tmp_
 
 def test_versions_two_and_three_stand_in_one_layer(tmp_path: Path) -> None:
     write_gpkg(tmp_path / "bd.gpkg", batiment=buildings([square()], hauteur=[4.5]))
-    old = gpd.GeoDataFrame(
-        {"id": ["BATIMENT1"], "nature": ["Bâtiment commercial"]}, geometry=[square(50)], crs=2154
-    )
+    old = gpd.GeoDataFrame({"id": ["BATIMENT1"], "nature": ["Bâtiment commercial"]}, geometry=[square(50)], crs=2154)
     write_shapefile(tmp_path / "BATI_INDUSTRIEL.shp", old)
     frame = read(tmp_path).frame
     assert sorted(frame["usage_1"]) == ["Commercial et services", "Résidentiel"]
@@ -348,9 +348,7 @@ def read_towns(path: Path, **options: object) -> gpd.GeoDataFrame:
 
 
 def test_communes_are_sorted_by_code_with_the_columns_of_the_stages(tmp_path: Path) -> None:
-    path = gpkg(
-        tmp_path, communes(["12202", "12174"], POPULATION=[24000, 3439], INSEE_DEP=["12", "12"]), "COMMUNE"
-    )
+    path = gpkg(tmp_path, communes(["12202", "12174"], POPULATION=[24000, 3439], INSEE_DEP=["12", "12"]), "COMMUNE")
     frame = read_towns(path)
     assert list(frame.columns) == [
         "commune_code",
@@ -402,3 +400,35 @@ def test_arrondissements_are_joined_into_their_commune(tmp_path: Path) -> None:
 def test_the_population_of_joined_arrondissements_is_unknown_when_one_is(tmp_path: Path) -> None:
     path = gpkg(tmp_path, communes(["75101", "75102"], POPULATION=[16000, None]), "COMMUNE")
     assert read_towns(path)["population"].isna().tolist() == [True]
+
+
+def _damaged(data: bytes, seed: int) -> bytes:
+    """Return bytes with a few of them changed at random, sometimes cut."""
+    random = np.random.default_rng(seed)
+    changed = bytearray(data)
+    for place in random.integers(0, len(changed), size=int(random.choice([1, 3, 20]))):
+        changed[place] = int(random.integers(0, 256))
+    return bytes(changed if random.random() > 0.1 else changed[: random.integers(1, len(changed))])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_files_give_a_layer_or_a_named_error(tmp_path: Path, seed: int) -> None:
+    table = write_shapefile(tmp_path / "ZONE_DE_VEGETATION.shp", vegetation(["Forêt"] * 60))
+    file = gpkg(tmp_path, buildings([square(20.0 * n) for n in range(60)]))
+    sources = recognise(tmp_path)
+    parts = [file, *(table.with_suffix(end) for end in (".shp", ".shx", ".dbf", ".prj"))]
+    part = parts[seed % len(parts)]
+    part.write_bytes(_damaged(part.read_bytes(), seed))
+    for layer in (BUILDINGS, "bd_topo:zone_de_vegetation"):
+        with contextlib.suppress(DataError):
+            result = read_layer(sources, layer, bounds=None, epsg=2154, millesime=2020)
+            assert result.frame.geometry.is_valid.all()
+            assert result.report.kept == len(result.frame)
+
+
+@pytest.mark.parametrize("text", ["rubbish", 'PROJCS["RGF93_Lambert_93",GEOGCS["GCS_RGF93"', ""])
+def test_a_damaged_projection_file_is_refused(tmp_path: Path, text: str) -> None:
+    path = write_shapefile(tmp_path / "ZONE_DE_VEGETATION.shp", vegetation(["Haie"]))
+    path.with_suffix(".prj").write_text(text, encoding="ascii")
+    with pytest.raises(CrsError, match=r"ZONE_DE_VEGETATION\.shp"):
+        read(path, "bd_topo:zone_de_vegetation")

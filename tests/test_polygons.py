@@ -124,6 +124,14 @@ def test_a_spiral_is_one_ring() -> None:
         interlocked(trace(labels, tolerance))
 
 
+@pytest.mark.parametrize(
+    "rows", [("AAA.", "..AA", ".AA."), ("..A.", "AAAA", "A.AA", "A.A."), ("AAAA.", "A..AA", "A.AA.", "A.A..")]
+)
+def test_a_border_that_folds_back_is_not_drawn_across_itself(rows: tuple[str, ...]) -> None:
+    for tolerance in (0.7, 1.5, 3.0, 10.0):
+        interlocked(trace(drawing(*rows), tolerance))
+
+
 def test_strips_one_pixel_wide_stay_valid_at_any_tolerance() -> None:
     labels = np.repeat(np.arange(8, dtype=np.int32)[:, None], 30, axis=1)
     for tolerance in (0.7, 1.5, 3.0, 10.0):

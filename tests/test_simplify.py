@@ -68,15 +68,14 @@ def test_a_bay_is_not_closed_over_an_island() -> None:
     assert shapely.contains_properly(water, island)
 
 
-def test_a_chord_may_not_touch_the_corner_of_an_island() -> None:
-    # the chord from (0, 1) to (3, 4) would pass exactly through the corner (2, 3) of the island
-    labels = drawing("ABBBB", "ABCBB", "AAABB", "AAAAB", "AAAAB")
-    for _, _, kept in simplified(labels, 10.0):
-        for first, last in pairwise(kept):
-            middle = shapely.LineString([first, last])
-            for corner in ((1, 2), (1, 3), (2, 3)):
-                if corner not in kept:
-                    assert middle.distance(shapely.Point(corner)) > 0
+def test_a_chord_may_not_pass_through_the_corner_of_an_island() -> None:
+    # the chord from (4, 1) to (8, 5) passes exactly through (6, 3), the south-west corner of C
+    top, middle, bottom = ["DBBBBBBBB"] * 4, ["ABBBBBBBB"] * 4, ["AAAAAEEEE"] * 4
+    assert border(drawing(*top, *middle, *bottom), (0, 1), 3.0) == [(4, 1), (8, 5)]
+    middle[1] = "ABBCBBBBB"
+    assert border(drawing(*top, *middle, *bottom), (0, 1), 3.0) == [(4, 1), (8, 1), (8, 5)]
+    middle[1] = "ABBBCBBBB"
+    assert border(drawing(*top, *middle, *bottom), (0, 1), 3.0) == [(4, 1), (8, 5)]
 
 
 def test_a_strip_on_a_straight_border_keeps_a_corner() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import shapely
 from layer_fixtures import (
     HERE,
     add_raw_geometry,
@@ -60,9 +61,7 @@ def test_a_missing_layer_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_cut_geopackage_is_refused(tmp_path: Path) -> None:
-    path = cut_in_half(
-        write_gpkg(tmp_path / "bd.gpkg", batiment=buildings([square(20.0 * n) for n in range(300)]))
-    )
+    path = cut_in_half(write_gpkg(tmp_path / "bd.gpkg", batiment=buildings([square(20.0 * n) for n in range(300)])))
     with pytest.raises(LayerError, match=r"bd\.gpkg: truncated"):
         check_complete(path)
 
@@ -108,9 +107,7 @@ FRENCH = "Forêt de L’Œuvre à 3 €"
 
 
 @pytest.mark.parametrize("encoding", ["UTF-8", "cp1252"])
-def test_text_of_a_shapefile_without_cpg_is_read_in_utf8_and_else_in_cp1252(
-    tmp_path: Path, encoding: str
-) -> None:
+def test_text_of_a_shapefile_without_cpg_is_read_in_utf8_and_else_in_cp1252(tmp_path: Path, encoding: str) -> None:
     path = write_shapefile(tmp_path / "haies.shp", vegetation([FRENCH]), encoding=encoding)
     assert read(path, columns=["NATURE"]).frame["NATURE"].tolist() == [FRENCH]
 
@@ -173,9 +170,7 @@ def test_only_features_that_meet_the_box_are_read(tmp_path: Path) -> None:
     path = write_gpkg(tmp_path / "bd.gpkg", batiment=buildings([square(), square(500.0)]))
     x, y = HERE
     box = (x, y, x + 100, y + 100)
-    result = read_features(
-        path, "batiment", columns=["cleabs"], bbox=box, encoding=None, stop_on_invalid=False
-    )
+    result = read_features(path, "batiment", columns=["cleabs"], bbox=box, encoding=None, stop_on_invalid=False)
     assert len(result.frame) == 1
 
 
@@ -193,15 +188,22 @@ def test_coordinates_inside_the_area_of_use_are_plausible(epsg: int) -> None:
         (2975, (660000.0, 6350000.0, 670000.0, 6360000.0)),
     ],
 )
-def test_coordinates_outside_the_area_of_use_are_refused(
-    epsg: int, bounds: tuple[float, float, float, float]
-) -> None:
+def test_coordinates_outside_the_area_of_use_are_refused(epsg: int, bounds: tuple[float, float, float, float]) -> None:
     with pytest.raises(CrsError, match="file: coordinates around"):
         check_plausible(bounds, crs=CRS.from_epsg(epsg), where="file")
 
 
 def test_a_crs_without_area_of_use_has_no_implausible_coordinates() -> None:
-    crs = CRS.from_proj4(
-        "+proj=lcc +lat_0=46.5 +lon_0=3 +lat_1=49 +lat_2=44 +x_0=700000 +y_0=6600000 +ellps=GRS80"
-    )
+    crs = CRS.from_proj4("+proj=lcc +lat_0=46.5 +lon_0=3 +lat_1=49 +lat_2=44 +x_0=700000 +y_0=6600000 +ellps=GRS80")
     check_plausible((0.0, 0.0, 1.0, 1.0), crs=crs, where="file")
+
+
+def test_coordinates_that_are_nowhere_on_earth_are_unreadable_and_stop_names_them(tmp_path: Path) -> None:
+    lost = square()
+    damaged = shapely.box(1e300, 0, 2e300, 10)
+    path = write_gpkg(tmp_path / "bd.gpkg", batiment=buildings([lost, damaged]))
+    result = read(path, "batiment", columns=["cleabs"])
+    assert (result.closed, result.unreadable) == (0, 1)
+    assert result.frame.geometry.isna().tolist() == [False, True]
+    with pytest.raises(GeometryError, match="feature 2: ring not closed or geometry unreadable"):
+        read(path, "batiment", columns=["cleabs"], stop=True)

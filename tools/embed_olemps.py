@@ -58,9 +58,7 @@ def number_of(cleabs: pd.Series) -> pd.Series:
     return cleabs.str.extract(r"(\d{16})$", expand=False)
 
 
-def whole_objects(
-    inside: gpd.GeoDataFrame, around: gpd.GeoDataFrame, commune: shapely.Polygon
-) -> gpd.GeoDataFrame:
+def whole_objects(inside: gpd.GeoDataFrame, around: gpd.GeoDataFrame, commune: shapely.Polygon) -> gpd.GeoDataFrame:
     """Return the objects of version 3 inside the commune and those of version 2 outside it, without overlap.
 
     Version 3 is cut at the outline. An object that version 2 holds too is made whole again with its part
@@ -78,15 +76,11 @@ def whole_objects(
     straddling = theirs.isin(ours.index)
     for position in rest.index[straddling]:
         row = ours[theirs[position]]
-        inside.loc[row, "geometry"] = shapely.union(
-            inside.geometry[row], rest.geometry[position], grid_size=GRID_M
-        )
+        inside.loc[row, "geometry"] = shapely.union(inside.geometry[row], rest.geometry[position], grid_size=GRID_M)
     return gpd.GeoDataFrame(pd.concat([inside, rest[~straddling]], ignore_index=True), crs=EPSG)
 
 
-def embedded_layer(
-    layer: str, v3: list[Source], v2: list[Source], commune: shapely.Polygon
-) -> gpd.GeoDataFrame:
+def embedded_layer(layer: str, v3: list[Source], v2: list[Source], commune: shapely.Polygon) -> gpd.GeoDataFrame:
     """Return one layer of the embedded file, in the canonical columns."""
     ring = commune.buffer(SURROUNDINGS_M)
     inside = read_layer(v3, layer, bounds=None, epsg=EPSG, millesime=None).frame.assign(edition=EDITION_3)
@@ -101,9 +95,7 @@ def tidy(frame: gpd.GeoDataFrame, layer: str) -> gpd.GeoDataFrame:
     """Return the layer as written: rounded coordinates, whole numbers as such, rows in a fixed order."""
     catalog = load_catalog()
     frame = frame[frame.geometry.notna()].copy()
-    mode = (
-        "pointwise" if catalog.geometry(layer) == "line" else "valid_output"
-    )  # a line stays as it was drawn
+    mode = "pointwise" if catalog.geometry(layer) == "line" else "valid_output"  # a line stays as it was drawn
     frame["geometry"] = shapely.set_precision(frame.geometry.array, GRID_M, mode=mode)
     frame["geometry"] = shapely.normalize(frame.geometry.array)
     for name, column in catalog.columns(layer).items():

@@ -61,16 +61,13 @@ def show(name: str) -> None:
     for name_of_product in dict.fromkeys(product.product for product, _ in pairs):
         entry = products.product(name_of_product)
         console.print(f"[bold]{entry.title}[/bold] ({entry.producer}) – {entry.licence}")
-        console.print(
-            f"credit: {entry.credit}\ndocumentation: {entry.documentation}\n{entry.notes}", markup=False
-        )
+        console.print(f"credit: {entry.credit}\ndocumentation: {entry.documentation}\n{entry.notes}", markup=False)
     for product, layer in pairs:
-        table = Table(
-            "column", "type", "required", "also named", title=f"{layer.id} ({product.product}): {layer.title}"
-        )
+        table = Table("column", "type", "required", "also named")
         for column, about in layer.columns.items():
             names = ", ".join(about.aliases) if about.constant is None else f"always {about.constant}"
             table.add_row(column, about.type, "" if about.optional or about.constant else "yes", names)
+        console.print(f"\n[bold]{layer.id}[/bold] ({product.product}): {layer.title}")
         console.print(table)
 
 

@@ -6,23 +6,27 @@ Its pixels must lie on the run's grid; another resolution or an offset needs ``r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
-from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError, RasterioIOError
-from rasterio.io import DatasetReader
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterWindow
 
 from ocsge.errors import CodeError, CrsError, RasterError
 from ocsge.grid import Grid, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from rasterio.io import DatasetReader
 
 NO_DATA = 255
 """Class number of pixels no raster covers, whatever the numbering system."""
@@ -130,7 +134,7 @@ def class_strips(
 
 
 def check_class_numbers(
-    values: NDArray[np.uint8], known: Sequence[int], *, numbering: str, path: Path
+    values: NDArray[np.unsignedinteger], known: Sequence[int], *, numbering: str, path: Path
 ) -> None:
     """Check that every class number of a raster belongs to its numbering system.
 
@@ -180,8 +184,8 @@ def _placed(dataset: DatasetReader, path: Path, *, grid: Grid, resample: bool) -
     )
     if not aligned and not resample:
         raise RasterError(
-            f"{path}: pixels of {transform.a:g} m from ({transform.c:.3f}, {transform.f:.3f}) do not lie on the grid of "
-            f"{grid.resolution_m:g} m; pass --resample, or the raster's own resolution"
+            f"{path}: pixels of {transform.a:g} m from ({transform.c:.3f}, {transform.f:.3f}) do not lie on the grid "
+            f"of {grid.resolution_m:g} m; pass --resample, or the raster's own resolution"
         )
     if aligned:
         window = Window(row=round(row), col=round(col), height=dataset.height, width=dataset.width)
@@ -239,7 +243,7 @@ def _read_strip(
 
 def _classes(bands: NDArray[np.uint8], tile: RasterTile, numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if tile.bands == 1:
-        classes = bands[0]
+        classes: NDArray[np.uint8] = bands[0]
         if tile.nodata is not None and tile.nodata != NO_DATA:
             classes = np.where(classes == tile.nodata, np.uint8(NO_DATA), classes)
         return classes
@@ -248,5 +252,6 @@ def _classes(bands: NDArray[np.uint8], tile: RasterTile, numbers: NDArray[np.uin
             f"{tile.path}: {tile.bands} bands of scores, but the numbering system has {len(numbers)} classes; "
             "state the right one with --numbering"
         )
-    classes = numbers[bands.argmax(axis=0)]
-    return np.where(bands.max(axis=0) == 0, np.uint8(NO_DATA), classes)
+    best: NDArray[np.uint8] = numbers[bands.argmax(axis=0)]
+    best[bands.max(axis=0) == 0] = NO_DATA
+    return best

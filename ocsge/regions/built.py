@@ -1,29 +1,34 @@
-"""Built ground: evidence closed over small gaps, grouped, dissolved when a speck, grown when a lone small house.
+"""Built ground: evidence closed over small gaps, grouped, dissolved when a speck, grown when a lone house.
 
-It comes before the minimum areas of the other covers: absorbing the smallest regions first would erase every house
-below 200 m². The steps, each local, so that a window with a halo wider than a building gives the whole's answer:
+It comes before the minimum areas of the other covers: absorbing the smallest regions first would erase every
+house below 200 m². The steps, each local, so that a window with a halo wider than a building gives the
+whole's answer:
 
 1. evidence = buildings of the class raster and of the layers, never on the ossature;
 2. gaps narrower than ``2 × gap`` are closed (square structuring element), never across the ossature;
 3. connected groups below the evidence minimum dissolve;
-4. groups between the evidence minimum and the built minimum grow evenly to the built minimum, ring by ring, around
-   ossature and other built ground, no farther than the growth limit. Two grown groups may meet: they are then one.
+4. groups between the evidence minimum and the built minimum grow evenly to the built minimum, ring by ring,
+   around ossature and other built ground, no farther than the growth limit. Two grown groups may meet: they
+   are then one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from ocsge.regions.burn import Intervals
 from ocsge.regions.evidence import OVERRIDE, EvidenceTables
-from ocsge.regions.graph import find
 from ocsge.regions.runs import Runs
 from ocsge.regions.shapes import Channel
+from ocsge.regions.spans import closed, group_spans, spans_of, without
 from ocsge.regions.sweep import paint_row, row_buffers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _DOMAIN, _COVER, _BUILT = int(Channel.DOMAIN), int(Channel.COVER), int(Channel.BUILT)
 _FREE, _BUILT_STATE, _BLOCKED = 0, 1, 2
@@ -92,14 +97,15 @@ def aggregate_built(
         built_class,
         ossature,
     )
-    spans = _spans_of(state_ptr, state_start, state, width, _BUILT_STATE)
+    ptr, start, stop = spans_of(state_ptr, state_start, state, width, _BUILT_STATE)
     if aggregation.gap_px > 0:
-        spans = _close(*spans, aggregation.gap_px)
-        spans = _without_blocked(*spans, state_ptr, state_start, state, width)
-    group = _group_spans(*spans)
+        ptr, start, stop = closed(ptr, start, stop, aggregation.gap_px)
+        ptr, start, stop = without(ptr, start, stop, state_ptr, state_start, state, width, _BLOCKED)
     kept, grown = _keep_and_grow(
-        *spans,
-        group,
+        ptr,
+        start,
+        stop,
+        group_spans(ptr, start, stop),
         state_ptr,
         state_start,
         state,
@@ -113,7 +119,7 @@ def aggregate_built(
 
 def as_intervals(built: Runs, *, channel: Channel) -> Intervals:
     """Return the runs of value 1 as intervals of ``channel``."""
-    ptr, start, stop = _spans_of(built.row_ptr, built.start, built.value, built.width, 1)
+    ptr, start, stop = spans_of(built.row_ptr, built.start, built.value, built.width, 1)
     return Intervals(
         row_ptr=ptr,
         start=start,
@@ -163,8 +169,9 @@ def _paint_binary(row, start, stop, height, width):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, nogil=True)
-def _built_state(class_ptr, class_start, class_value, row_ptr, start, stop, channel, value, width, built_class,
-                 ossature):  # type: ignore[no-untyped-def]  # fmt: skip
+def _built_state(  # type: ignore[no-untyped-def]
+    class_ptr, class_start, class_value, row_ptr, start, stop, channel, value, width, built_class, ossature
+):
     height = len(row_ptr) - 1
     capacity = len(class_start) + 2 * len(start) + height
     out_ptr = np.zeros(height + 1, np.int64)
@@ -176,7 +183,13 @@ def _built_state(class_ptr, class_start, class_value, row_ptr, start, stop, chan
     for r in range(height):
         a, b = row_ptr[r], row_ptr[r + 1]
         segments = paint_row(
-            buffers, width, class_start[class_ptr[r] : class_ptr[r + 1]], start[a:b], stop[a:b], channel[a:b], value[a:b]
+            buffers,
+            width,
+            class_start[class_ptr[r] : class_ptr[r + 1]],
+            start[a:b],
+            stop[a:b],
+            channel[a:b],
+            value[a:b],
         )
         run = class_ptr[r]
         for k in range(segments):
@@ -196,178 +209,9 @@ def _built_state(class_ptr, class_start, class_value, row_ptr, start, stop, chan
 
 
 @njit(cache=True, nogil=True)
-def _spans_of(row_ptr, start, value, width, wanted):  # type: ignore[no-untyped-def]
-    """Return (ptr, start, stop) of the runs whose value is ``wanted``."""
-    ptr = np.zeros(len(row_ptr), np.int64)
-    total = 0
-    for i in range(len(value)):
-        total += value[i] == wanted
-    out_start = np.empty(total, np.int32)
-    out_stop = np.empty(total, np.int32)
-    n = 0
-    for r in range(len(row_ptr) - 1):
-        for i in range(row_ptr[r], row_ptr[r + 1]):
-            if value[i] == wanted:
-                out_start[n] = start[i]
-                out_stop[n] = start[i + 1] if i + 1 < row_ptr[r + 1] else width
-                n += 1
-        ptr[r + 1] = n
-    return ptr, out_start, out_stop
-
-
-@njit(cache=True, nogil=True)
-def _merge_rows(ptr, start, stop, above, below, union):  # type: ignore[no-untyped-def]
-    """Combine rows r + ``above`` and r + ``below`` of a span list, by union or intersection, into row r.
-
-    A row outside the list is empty for a union and everything for an intersection.
-    """
-    height = len(ptr) - 1
-    out_ptr = np.zeros(height + 1, np.int64)
-    out_start = np.empty(2 * len(start) + 1, np.int32)
-    out_stop = np.empty(2 * len(start) + 1, np.int32)
-    n = 0
-    for r in range(height):
-        ra, rb = r + above, r + below
-        ia = ea = ib = eb = 0
-        if 0 <= ra < height:
-            ia, ea = ptr[ra], ptr[ra + 1]
-        if 0 <= rb < height:
-            ib, eb = ptr[rb], ptr[rb + 1]
-        only = not (0 <= ra < height and 0 <= rb < height)
-        if union or only:
-            first = n
-            while ia < ea or ib < eb:
-                if ib >= eb or (ia < ea and start[ia] <= start[ib]):
-                    s, e = start[ia], stop[ia]
-                    ia += 1
-                else:
-                    s, e = start[ib], stop[ib]
-                    ib += 1
-                if n > first and s <= out_stop[n - 1]:
-                    out_stop[n - 1] = max(out_stop[n - 1], e)
-                else:
-                    out_start[n], out_stop[n] = s, e
-                    n += 1
-        else:
-            while ia < ea and ib < eb:
-                s, e = max(start[ia], start[ib]), min(stop[ia], stop[ib])
-                if s < e:
-                    out_start[n], out_stop[n] = s, e
-                    n += 1
-                if stop[ia] < stop[ib]:
-                    ia += 1
-                else:
-                    ib += 1
-        out_ptr[r + 1] = n
-    return out_ptr, out_start[:n].copy(), out_stop[:n].copy()
-
-
-@njit(cache=True, nogil=True)
-def _window_of_rows(ptr, start, stop, radius, union):  # type: ignore[no-untyped-def]
-    """Combine the rows r − radius … r + radius into row r, by doubling."""
-    size = 1
-    p, s, e = ptr, start, stop
-    while 2 * size <= 2 * radius + 1:
-        p, s, e = _merge_rows(p, s, e, 0, size, union)
-        size *= 2
-    # rows r … r + size − 1 are in row r; the window starts radius rows above
-    return _merge_rows(p, s, e, -radius, radius + 1 - size, union)
-
-
-@njit(cache=True, nogil=True)
-def _widened(ptr, start, stop, by):  # type: ignore[no-untyped-def]
-    """Move both ends of each span outwards by ``by`` columns; spans that meet join, spans that vanish go."""
-    out_ptr = np.zeros(len(ptr), np.int64)
-    out_start = np.empty(len(start), np.int32)
-    out_stop = np.empty(len(start), np.int32)
-    n = 0
-    for r in range(len(ptr) - 1):
-        first = n
-        for i in range(ptr[r], ptr[r + 1]):
-            s, e = start[i] - by, stop[i] + by
-            if e <= s:
-                continue
-            if n > first and s <= out_stop[n - 1]:
-                out_stop[n - 1] = e
-            else:
-                out_start[n], out_stop[n] = s, e
-                n += 1
-        out_ptr[r + 1] = n
-    return out_ptr, out_start[:n].copy(), out_stop[:n].copy()
-
-
-@njit(cache=True, nogil=True)
-def _close(ptr, start, stop, radius):  # type: ignore[no-untyped-def]
-    """Morphological closing by a square of half-side ``radius`` pixels; nothing is built outside the window."""
-    pad = 2 * radius
-    height = len(ptr) - 1
-    padded = np.zeros(height + 2 * pad + 1, np.int64)
-    padded[pad : pad + height + 1] = ptr
-    padded[pad + height + 1 :] = ptr[height]
-    p, s, e = _widened(padded, start, stop, radius)
-    p, s, e = _window_of_rows(p, s, e, radius, True)
-    p, s, e = _widened(p, s, e, -radius)
-    p, s, e = _window_of_rows(p, s, e, radius, False)
-    first, last = p[pad], p[pad + height]
-    return p[pad : pad + height + 1] - first, s[first:last].copy(), e[first:last].copy()
-
-
-@njit(cache=True, nogil=True)
-def _without_blocked(ptr, start, stop, state_ptr, state_start, state, width):  # type: ignore[no-untyped-def]
-    out_ptr = np.zeros(len(ptr), np.int64)
-    out_start = np.empty(len(start) + len(state_start), np.int32)
-    out_stop = np.empty(len(out_start), np.int32)
-    n = 0
-    for r in range(len(ptr) - 1):
-        j = state_ptr[r]
-        end = state_ptr[r + 1]
-        for i in range(ptr[r], ptr[r + 1]):
-            a, b = max(start[i], 0), min(stop[i], width)
-            while j > state_ptr[r] and state_start[j] > a:
-                j -= 1
-            while j + 1 < end and state_start[j + 1] <= a:
-                j += 1
-            while a < b:
-                stop_j = state_start[j + 1] if j + 1 < end else width
-                piece_end = min(b, stop_j)
-                if state[j] != _BLOCKED:
-                    if n > out_ptr[r] and out_stop[n - 1] == a:
-                        out_stop[n - 1] = piece_end
-                    else:
-                        out_start[n], out_stop[n] = a, piece_end
-                        n += 1
-                a = piece_end
-                if a < b:
-                    j += 1
-        out_ptr[r + 1] = n
-    return out_ptr, out_start[:n].copy(), out_stop[:n].copy()
-
-
-@njit(cache=True, nogil=True)
-def _group_spans(ptr, start, stop):  # type: ignore[no-untyped-def]
-    """Label 4-connected groups of spans; a label is the first span of the group."""
-    parent = np.arange(len(start)).astype(np.int32)
-    for r in range(1, len(ptr) - 1):
-        i, j = ptr[r - 1], ptr[r]
-        while i < ptr[r] and j < ptr[r + 1]:
-            if start[i] < stop[j] and start[j] < stop[i]:
-                a, b = find(parent, i), find(parent, j)
-                if a < b:
-                    parent[b] = a
-                elif b < a:
-                    parent[a] = b
-            if stop[i] < stop[j]:
-                i += 1
-            else:
-                j += 1
-    for i in range(len(parent)):
-        parent[i] = find(parent, i)
-    return parent
-
-
-@njit(cache=True, nogil=True)
-def _keep_and_grow(ptr, start, stop, group, state_ptr, state_start, state, width, limit, evidence_px,
-                   minimum_px):  # type: ignore[no-untyped-def]  # fmt: skip
+def _keep_and_grow(  # type: ignore[no-untyped-def]
+    ptr, start, stop, group, state_ptr, state_start, state, width, limit, evidence_px, minimum_px
+):
     height = len(ptr) - 1
     spans = len(start)
     area = np.zeros(spans, np.int64)
@@ -422,9 +266,24 @@ def _keep_and_grow(ptr, start, stop, group, state_ptr, state_start, state, width
 
 
 @njit(cache=True, nogil=True)
-def _local_ground(ptr, start, stop, group, area, g, evidence_px, state_ptr, state_start, state, width, top, left,
-                  bottom, right):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Return a small array around group ``g``: 0 free, 1 the group, 2 ossature, outside or other built ground."""
+def _local_ground(  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    ptr,
+    start,
+    stop,
+    group,
+    area,
+    g,
+    evidence_px,
+    state_ptr,
+    state_start,
+    state,
+    width,
+    top,
+    left,
+    bottom,
+    right,
+):
+    """Return an array around group ``g``: 0 free, 1 the group, 2 ossature, outside or other built ground."""
     ground = np.zeros((bottom - top, right - left), np.uint8)
     for r in range(top, bottom):
         a, b = state_ptr[r], state_ptr[r + 1]
@@ -446,8 +305,9 @@ def _local_ground(ptr, start, stop, group, area, g, evidence_px, state_ptr, stat
 
 @njit(cache=True, nogil=True)
 def _grow(ground, area, minimum_px, limit):  # type: ignore[no-untyped-def]
-    """Mark 3 the free pixels that bring the group (1) to ``minimum_px``, in rings of alternately 4 and 8 neighbours.
+    """Mark 3 the free pixels that bring the group (1) to ``minimum_px``, ring by ring.
 
+    Odd rings take side neighbours, even ones corner neighbours too.
     In a ring that is more than needed, side neighbours come before corner neighbours, each in row order.
     """
     height, width = ground.shape

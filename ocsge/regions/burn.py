@@ -1,20 +1,23 @@
 """Burn shapes into pixel intervals: an even-odd scanline at pixel centres.
 
-A pixel is inside when its centre is; an edge exactly on a centre counts on one side only (half-open both ways), so
-shapes that share an edge never share a pixel and never leave one out. Crossings are computed in global pixel
-coordinates, so a window burns the very pixels of the whole.
+A pixel is inside when its centre is; an edge exactly on a centre counts on one side only (half-open both
+ways), so shapes that share an edge never share a pixel and never leave one out. Crossings are computed in
+global pixel coordinates, so a window burns the very pixels of the whole.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from ocsge.grid import Grid, Window
-from ocsge.regions.shapes import Shapes
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ocsge.grid import Grid, Window
+    from ocsge.regions.shapes import Shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,7 @@ def burn(shapes: Shapes, *, grid: Grid, window: Window) -> Intervals:
     """
     xmin, ymin, xmax, ymax = grid.bounds_of(window)
     bounds = shapes.bounds
-    near = np.flatnonzero(
-        (bounds[:, 0] < xmax) & (bounds[:, 2] > xmin) & (bounds[:, 1] < ymax) & (bounds[:, 3] > ymin)
-    )
+    near = np.flatnonzero((bounds[:, 0] < xmax) & (bounds[:, 2] > xmin) & (bounds[:, 1] < ymax) & (bounds[:, 3] > ymin))
     row, start, stop, shape = _burn_shapes(
         shapes.coords,
         shapes.ring_offsets,
@@ -76,7 +77,9 @@ def _first_centre(position):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _count_crossings(coords, ring_offsets, shape_offsets, near, scale, top, height):  # type: ignore[no-untyped-def]
+def _count_crossings(  # type: ignore[no-untyped-def]
+    coords, ring_offsets, shape_offsets, near, scale, top, height
+):
     total = 0
     for s in near:
         for ring in range(shape_offsets[s], shape_offsets[s + 1]):
@@ -90,7 +93,9 @@ def _count_crossings(coords, ring_offsets, shape_offsets, near, scale, top, heig
 
 
 @njit(cache=True, nogil=True)
-def _burn_shapes(coords, ring_offsets, shape_offsets, near, scale, top, left, height, width):  # type: ignore[no-untyped-def]
+def _burn_shapes(  # type: ignore[no-untyped-def]
+    coords, ring_offsets, shape_offsets, near, scale, top, left, height, width
+):
     capacity = _count_crossings(coords, ring_offsets, shape_offsets, near, scale, top, height) // 2 + 1
     out_row = np.empty(capacity, np.int32)
     out_start = np.empty(capacity, np.int32)

@@ -1,18 +1,22 @@
 """What a generalised piece is made of decides its final cover.
 
-Sources: annex to art. R.101-1 of the code de l'urbanisme (herbaceous = less than a quarter of the vegetation under
-trees), OCS GE specifications (pure stands, composite ground); values in ``rules/composition.csv``.
+Sources: annex to art. R.101-1 of the code de l'urbanisme (herbaceous = less than a quarter of the vegetation
+under trees), OCS GE specifications (pure stands, composite ground); values in ``rules/composition.csv``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ocsge.regions.evidence import OSSATURE_SHIFT
-from ocsge.regions.pieces import Pieces
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ocsge.regions.pieces import Pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +50,17 @@ def tree_share(pieces: Pieces, composition: Composition) -> NDArray[np.float64]:
     """Return the share of trees in the vegetation of each piece, NaN where it has none."""
     trees = pieces.cover_px[:, _trees(composition)].sum(axis=1)
     vegetation = pieces.cover_px[:, composition.vegetated].sum(axis=1)
-    return np.divide(
-        trees, vegetation, out=np.full(len(trees), np.nan), where=vegetation > 0, casting="unsafe"
-    )
+    share = np.full(len(trees), np.nan)
+    np.divide(trees, vegetation, out=share, where=vegetation > 0)
+    return share
 
 
 def composed_keys(pieces: Pieces, composition: Composition) -> NDArray[np.int32]:
     """Return the key of each piece after the composition rules.
 
-    Ossature keeps its cover. A herbaceous piece with enough trees becomes a stand; a stand with too few becomes the
-    other vegetation it holds most of; stands are pure or mixed; sealed or mineral ground with enough of both is
-    composite.
+    Ossature keeps its cover. A herbaceous piece with enough trees becomes a stand; a stand with too few
+    becomes the other vegetation it holds most of; stands are pure or mixed; sealed or mineral ground with
+    enough of both is composite.
     """
     key = pieces.key
     cover = key & 15

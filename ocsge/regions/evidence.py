@@ -1,4 +1,4 @@
-"""Cross class runs with burned layers: one run of evidence per stretch of equal cover, usage, rule and commune.
+"""Cross class runs with burned layers: one run per stretch of equal cover, usage, rule and commune.
 
 The value of a run packs what the later steps need::
 
@@ -10,26 +10,33 @@ The value of a run packs what the later steps need::
     bits 18–29  commune: position in the run's list of communes, from 1
     bits 30–31  public park, ground photovoltaic plant
 
-Bits 0–9 are the *key*: connected pixels of one key are one region. :data:`OUTSIDE` marks pixels the run leaves out.
+Bits 0–9 are the *key*: connected pixels of one key are one region. :data:`OUTSIDE` and
+:data:`UNSEEN` mark pixels the run leaves out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from ocsge.regions.burn import Intervals
 from ocsge.regions.runs import Runs
 from ocsge.regions.shapes import Channel
 from ocsge.regions.sweep import paint_row, row_buffers
 
-COVER_BITS, USAGE_SHIFT, OSSATURE_SHIFT, ZONE_SHIFT, RULE_SHIFT, COMMUNE_SHIFT, PARK_SHIFT = 15, 4, 9, 10, 11, 18, 30
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ocsge.regions.burn import Intervals
+
+USAGE_SHIFT, OSSATURE_SHIFT, ZONE_SHIFT, RULE_SHIFT, COMMUNE_SHIFT, PARK_SHIFT = 4, 9, 10, 11, 18, 30
 KEY_MASK = 0x3FF
 OUTSIDE = 0x3FF
 """Value of the pixels outside the domain."""
+UNSEEN = 0x3FE
+"""Value of the pixels of the context that no raster covers: left out, but more context would not bring them."""
 COVERS = 16
 """Size of the cover axis of the tables: unknown, the leaf covers, and the one that takes the enclosing cover."""
 USAGES = 32
@@ -43,6 +50,8 @@ _USAGE, _USAGE_IN_ZONE = int(Channel.USAGE), int(Channel.USAGE_IN_ZONE)
 _USAGE_ON_SEALED = int(Channel.USAGE_ON_SEALED)
 _PARK, _PHOTOVOLTAIC = int(Channel.PARK), int(Channel.PHOTOVOLTAIC)
 
+TERRITORY, CONTEXT = 1, 2
+"""Values of the ``DOMAIN`` channel: ground whose unknown covers are filled; ground around it, where they are not."""
 OVERRIDE, COMPLETE, IGNORE = 0, 1, 2
 """How a layer's cover meets the class raster: over it, where it says nothing, or never where there is a raster."""
 
@@ -85,9 +94,7 @@ class EvidenceTables:
     """(COVERS, 2, 2) usage rule by cover, inside the zone construite, near a road."""
 
 
-def evidence_runs(
-    classes: Runs | None, intervals: Intervals, *, width: int, tables: EvidenceTables
-) -> Runs:
+def evidence_runs(classes: Runs | None, intervals: Intervals, *, width: int, tables: EvidenceTables) -> Runs:
     """Return the evidence of a window as runs of packed uint32 values.
 
     Parameters
@@ -143,8 +150,22 @@ def _earlier(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _evaluate(painted, k, cls, has_raster, default_cover, built_cover, sealed_cover, class_cover, class_usage,
-              layer_cover, layer_mode, layer_ossature, rule_usage, default_rule):  # type: ignore[no-untyped-def]  # fmt: skip
+def _evaluate(  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    painted,
+    k,
+    cls,
+    has_raster,
+    default_cover,
+    built_cover,
+    sealed_cover,
+    class_cover,
+    class_usage,
+    layer_cover,
+    layer_mode,
+    layer_ossature,
+    rule_usage,
+    default_rule,
+):
     """Return the packed value of segment ``k``."""
     zone = painted[_ZONE, k]
     layer = painted[_COVER, k]
@@ -166,7 +187,7 @@ def _evaluate(painted, k, cls, has_raster, default_cover, built_cover, sealed_co
             cover = ABSORB
     else:
         cover = default_cover
-    if rule == 0 and cover != 0 and cover != ABSORB:
+    if rule == 0 and cover not in (0, ABSORB):
         rule = np.uint16(default_rule[cover, 1 if zone else 0, 1 if painted[_NEAR_ROAD, k] else 0])
     ossature = layer_speaks and layer_ossature[layer] and not painted[_BUILT_GROUND, k]
     packed = np.int64(cover) | (np.int64(rule_usage[rule]) << USAGE_SHIFT) | (np.int64(rule) << RULE_SHIFT)
@@ -183,9 +204,28 @@ def _evaluate(painted, k, cls, has_raster, default_cover, built_cover, sealed_co
 
 
 @njit(cache=True, nogil=True)
-def _cross(class_ptr, class_start, class_value, row_ptr, start, stop, channel, value, width, has_raster,
-           default_cover, built_cover, sealed_cover, class_cover, class_usage, layer_cover, layer_mode,
-           layer_ossature, rule_usage, default_rule):  # type: ignore[no-untyped-def]  # fmt: skip
+def _cross(  # type: ignore[no-untyped-def]  # noqa: PLR0917
+    class_ptr,
+    class_start,
+    class_value,
+    row_ptr,
+    start,
+    stop,
+    channel,
+    value,
+    width,
+    has_raster,
+    default_cover,
+    built_cover,
+    sealed_cover,
+    class_cover,
+    class_usage,
+    layer_cover,
+    layer_mode,
+    layer_ossature,
+    rule_usage,
+    default_rule,
+):
     height = len(row_ptr) - 1
     capacity = len(class_start) + 2 * len(start) + height
     out_ptr = np.zeros(height + 1, np.int64)
@@ -197,7 +237,13 @@ def _cross(class_ptr, class_start, class_value, row_ptr, start, stop, channel, v
     for r in range(height):
         a, b = row_ptr[r], row_ptr[r + 1]
         segments = paint_row(
-            buffers, width, class_start[class_ptr[r] : class_ptr[r + 1]], start[a:b], stop[a:b], channel[a:b], value[a:b]
+            buffers,
+            width,
+            class_start[class_ptr[r] : class_ptr[r + 1]],
+            start[a:b],
+            stop[a:b],
+            channel[a:b],
+            value[a:b],
         )
         run = class_ptr[r]
         last = np.uint32(0)
@@ -211,6 +257,8 @@ def _cross(class_ptr, class_start, class_value, row_ptr, start, stop, channel, v
                                    layer_ossature, rule_usage, default_rule)  # fmt: skip
             else:
                 packed = np.uint32(OUTSIDE)
+            if packed & 15 == 0 and painted[_DOMAIN, k] == CONTEXT:
+                packed = np.uint32(UNSEEN)
             if first or packed != last:
                 out_start[n], out_value[n] = cuts[k], packed
                 n += 1

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from ocsge.regions.evidence import COMMUNE_SHIFT, KEY_MASK, OUTSIDE, ZONE_SHIFT
-from ocsge.regions.runs import Runs
+from ocsge.regions.evidence import COMMUNE_SHIFT, KEY_MASK, OUTSIDE, UNSEEN, ZONE_SHIFT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ocsge.regions.runs import Runs
 
 
 @dataclass(frozen=True, slots=True)
 class RegionGraph:
     """4-connected regions of equal key, numbered by their first pixel in row order, and who borders whom.
 
-    Borders are linked lists: region r's first entry is ``head[r]``, its last ``tail[r]``, the entry after e is
-    ``following[e]`` (−1 = end). Only borders with at least one undersized side need to be walked, so nothing is sorted.
+    Borders are linked lists: region r's first entry is ``head[r]``, its last ``tail[r]``, the entry after e
+    is ``following[e]`` (−1 = end). Only borders with at least one undersized side need to be walked, so
+    nothing is sorted.
     """
 
     label: NDArray[np.int32]
@@ -51,13 +56,10 @@ class RegionGraph:
 def region_graph(evidence: Runs) -> RegionGraph:
     """Return the regions of evidence runs (packed values of :mod:`ocsge.regions.evidence`)."""
     key_of_run = (evidence.value & KEY_MASK).astype(np.uint16)
+    key_of_run[key_of_run == UNSEEN] = OUTSIDE
     label, count = label_runs(evidence.row_ptr, evidence.start, key_of_run, evidence.width, OUTSIDE)
-    key, area, in_zone = _measure(
-        evidence.row_ptr, evidence.start, evidence.value, label, count, evidence.width
-    )
-    head, tail, neighbour, length, following = _borders(
-        evidence.row_ptr, evidence.start, label, count, evidence.width
-    )
+    key, area, in_zone = _measure(evidence.row_ptr, evidence.start, evidence.value, label, count, evidence.width)
+    head, tail, neighbour, length, following = _borders(evidence.row_ptr, evidence.start, label, count, evidence.width)
     return RegionGraph(label, key, area, in_zone, head, tail, neighbour, length, following)
 
 

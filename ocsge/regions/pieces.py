@@ -1,19 +1,18 @@
 """Pieces: regions after merging, cut by commune, joined across windows.
 
-A piece is a 4-connected set of pixels of one key and one commune. The commune is an accounting key: it comes after the
-minimum areas, so a border never changes them, and parts sum exactly. Every figure of a piece is an integer of pixels.
+A piece is a 4-connected set of pixels of one key and one commune. The commune is an accounting key: it comes
+after the minimum areas, so a border never changes them, and parts sum exactly. Every figure of a piece is an
+integer of pixels.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from ocsge.grid import Window
 from ocsge.regions.evidence import (
     COMMUNE_SHIFT,
     COVERS,
@@ -25,8 +24,15 @@ from ocsge.regions.evidence import (
     ZONE_SHIFT,
 )
 from ocsge.regions.graph import RegionGraph, label_runs
-from ocsge.regions.minimum_areas import Absorbed
 from ocsge.regions.runs import Runs, joined
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ocsge.grid import Window
+    from ocsge.regions.minimum_areas import Absorbed
 
 PIECE_COMMUNE_SHIFT = 10
 """A piece's value is its key (10 bits) and, above it, its commune position."""
@@ -99,9 +105,7 @@ class Pieces:
             return cls(runs=runs, **{name: arrays[name] for name in cls.__slots__ if name != "runs"})
 
 
-def pieces_of_window(
-    evidence: Runs, graph: RegionGraph, absorbed: Absorbed, *, window: Window, core: Window
-) -> Pieces:
+def pieces_of_window(evidence: Runs, graph: RegionGraph, absorbed: Absorbed, *, window: Window, core: Window) -> Pieces:
     """Return the pieces of the core of a window.
 
     Parameters
@@ -156,36 +160,26 @@ def stitched(parts: list[tuple[Window, Pieces]], *, window: Window) -> Pieces:
         return parts[0][1]
     runs = joined([(w, pieces.runs) for w, pieces in parts], window=window)
     label, count = label_runs(runs.row_ptr, runs.start, runs.value, runs.width, OUTSIDE)
-    mapping = [
-        _labels_at(
-            runs.row_ptr,
-            runs.start,
-            label,
-            *_first_pixels(pieces.runs.row_ptr, pieces.runs.start, pieces.label, len(pieces.value)),
-            w.row - window.row,
-            w.col - window.col,
-        )
-        for w, pieces in parts
-    ]
+    mapping = []
+    for w, pieces in parts:
+        row, col = _first_pixels(pieces.runs.row_ptr, pieces.runs.start, pieces.label, len(pieces.value))
+        down, right = w.row - window.row, w.col - window.col
+        mapping.append(_labels_at(runs.row_ptr, runs.start, label, row, col, down, right))
     return _regrouped(runs, label, count, [pieces for _, pieces in parts], mapping)
 
 
 def recoded(pieces: Pieces, key: NDArray[np.int32]) -> tuple[Pieces, NDArray[np.int32]]:
     """Return the pieces under new keys, equal neighbours of one commune joined, and each old piece's new number."""
-    value = (key.astype(np.uint32) & KEY_MASK) | (
-        pieces.commune.astype(np.uint32) << PIECE_COMMUNE_SHIFT
-    ).astype(np.uint32)
+    value = (key.astype(np.uint32) & KEY_MASK) | (pieces.commune.astype(np.uint32) << PIECE_COMMUNE_SHIFT).astype(
+        np.uint32
+    )
     inside = pieces.label >= 0
     run_value = np.where(inside, value[pieces.label], np.uint32(OUTSIDE)).astype(np.uint32)
     old_label = pieces.label
-    label, count = label_runs(
-        pieces.runs.row_ptr, pieces.runs.start, run_value, pieces.runs.width, OUTSIDE
-    )
+    label, count = label_runs(pieces.runs.row_ptr, pieces.runs.start, run_value, pieces.runs.width, OUTSIDE)
     mapping = np.full(len(value), -1, dtype=np.int32)
     mapping[old_label[inside]] = label[inside]
-    row_ptr, start, run_value, label = _without_repeats(
-        pieces.runs.row_ptr, pieces.runs.start, run_value, label
-    )
+    row_ptr, start, run_value, label = _without_repeats(pieces.runs.row_ptr, pieces.runs.start, run_value, label)
     runs = Runs(row_ptr=row_ptr, start=start, value=run_value, width=pieces.runs.width)
     return _regrouped(runs, label, count, [pieces], [mapping]), mapping
 
@@ -216,7 +210,9 @@ def _regrouped(
 
 
 @njit(cache=True, nogil=True)
-def _generalise(row_ptr, start, value, width, label, root, key, first, last, left, right):  # type: ignore[no-untyped-def]
+def _generalise(  # type: ignore[no-untyped-def]
+    row_ptr, start, value, width, label, root, key, first, last, left, right
+):
     out_ptr = np.zeros(last - first + 1, np.int64)
     capacity = row_ptr[last] - row_ptr[first] + last - first
     out_start = np.empty(capacity, np.int32)
@@ -242,7 +238,9 @@ def _generalise(row_ptr, start, value, width, label, root, key, first, last, lef
 
 
 @njit(cache=True, nogil=True)
-def _accumulate(row_ptr, start, value, width, out_ptr, out_start, label, count, first, last, left, right):  # type: ignore[no-untyped-def]
+def _accumulate(  # type: ignore[no-untyped-def]
+    row_ptr, start, value, width, out_ptr, out_start, label, count, first, last, left, right
+):
     cover_px = np.zeros((count, COVERS), np.int64)
     rule_px = np.zeros((count, _RULES), np.int64)
     flag_px = np.zeros((count, 2), np.int64)

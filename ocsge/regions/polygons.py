@@ -83,21 +83,20 @@ def trace_polygons(
     ring_ptr, half = _half_rings(arcs, chosen, draw[left], draw[right])
     vertex_ptr, vertex, area2 = _ring_vertices(ring_ptr, half, ptr, corner, graph.row, graph.col)
     label = np.where(half & 1, right[half >> 1], left[half >> 1])[ring_ptr[:-1]]
-
-    first = vertex[vertex_ptr[:-1]]
-    order = np.lexsort((area2, first, area2 < 0, label))
-    _check_outer_rings(label[order], area2[order] > 0)
+    order = np.lexsort((area2, vertex[vertex_ptr[:-1]], area2 < 0, label))
+    label = label[order]
+    _check_outer_rings(label, area2[order] > 0)
     vertex_ptr, vertex = _reordered(vertex_ptr, vertex, order)
+
     # whole numbers first: the same lattice corner has the same floats in every window
-    n = grid.pixels_per_m
-    x = (graph.col[vertex].astype(np.int64) + window.col) / n
-    y = -(graph.row[vertex].astype(np.int64) + window.row) / n
-    drawn, polygon_ptr = np.unique(label[order], return_index=True)
+    x = (graph.col[vertex].astype(np.int64) + window.col) / grid.pixels_per_m
+    y = -(graph.row[vertex].astype(np.int64) + window.row) / grid.pixels_per_m
+    drawn, first_ring = np.unique(label, return_index=True)
     polygons = np.full(len(wanted), None, dtype=object)
     polygons[drawn] = shapely.from_ragged_array(
         shapely.GeometryType.POLYGON,
         np.column_stack((x, y)),
-        (vertex_ptr, np.append(polygon_ptr, len(order)).astype(np.int64)),
+        (vertex_ptr, np.append(first_ring, len(label)).astype(np.int64)),
     )
     return polygons
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from ocsge.grid import Window
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ocsge.grid import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +44,7 @@ class Runs:
     def save(self, path: Path) -> None:
         """Write the runs to ``path`` (uncompressed ``.npz``)."""
         with path.open("wb") as file:
-            np.savez(
-                file, row_ptr=self.row_ptr, start=self.start, value=self.value, width=np.int64(self.width)
-            )
+            np.savez(file, row_ptr=self.row_ptr, start=self.start, value=self.value, width=np.int64(self.width))
 
     @classmethod
     def load(cls, path: Path) -> Runs:

@@ -1,24 +1,29 @@
 """Polygons as flat arrays, each with the channel and the value it paints.
 
-The arrays cross process borders as one ``.npz`` file, so a window reads its evidence without parsing geometry.
+The arrays cross process borders as one ``.npz`` file, so a window reads its evidence without parsing
+geometry.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 
 class Channel(IntEnum):
     """What a painted value means; each channel keeps the last value painted at a pixel."""
 
     DOMAIN = 0
-    """1 where the run derives anything at all."""
+    """1 in the territory, 2 in the context around it, 0 where the run derives nothing."""
     COMMUNE = 1
     """Position of the commune in the run's list, from 1."""
     COVER = 2

@@ -1,17 +1,21 @@
 """Sweep a row of a window: what every channel holds, segment by segment.
 
-The columns where a class run or an interval begins or ends cut the row into segments. Intervals are painted over
-segments, not pixels, so a row costs what it holds and not its width.
+The columns where a class run or an interval begins or ends cut the row into segments. Intervals are painted
+over segments, not pixels, so a row costs what it holds and not its width.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numba import njit
 
-from ocsge.regions.burn import Intervals
 from ocsge.regions.runs import Runs
 from ocsge.regions.shapes import CHANNELS, Channel
+
+if TYPE_CHECKING:
+    from ocsge.regions.burn import Intervals
 
 _CHANNELS = int(CHANNELS)
 
@@ -33,8 +37,8 @@ def paint_row(buffers, width, class_start, start, stop, channel, value):  # type
     Parameters
     ----------
     buffers
-        What :func:`row_buffers` returned. On return ``cuts[:n]`` holds the first column of each segment, ``cuts[n]``
-        the width, and ``painted[c, :n]`` the value of channel c.
+        What :func:`row_buffers` returned. On return ``cuts[:n]`` holds the first column of each segment,
+        ``cuts[n]`` the width, and ``painted[c, :n]`` the value of channel c.
     width
         Columns of the window.
     class_start

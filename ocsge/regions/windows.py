@@ -1,27 +1,32 @@
 """The three window stages of the engine, each from arrays to arrays.
 
-``classes`` (a reader's job) → :func:`built_ground` → zone construite of the whole run → :func:`pieces_of_core`. A window
-is a core that is kept and a halo that is read and discarded; nothing here touches the disk.
+``classes`` (a reader's job) → :func:`built_ground` → zone construite of the whole run →
+:func:`pieces_of_core`. A window is a core that is kept and a halo that is read and discarded; nothing here
+touches the disk.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from ocsge.grid import Grid, Window
 from ocsge.regions.built import BuiltAggregation, aggregate_built, as_intervals
 from ocsge.regions.burn import Intervals, burn
-from ocsge.regions.evidence import EvidenceTables, evidence_runs
+from ocsge.regions.evidence import UNSEEN, EvidenceTables, evidence_runs
 from ocsge.regions.graph import commune_of, region_graph
 from ocsge.regions.minimum_areas import MinimumAreas, absorb, clusters_are_whole
 from ocsge.regions.pieces import Pieces, pieces_of_window
 from ocsge.regions.runs import Runs, joined
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.regions.zone import zone_intervals
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ocsge.grid import Grid, Window
 
 _BUILT_CHANNELS = (Channel.DOMAIN, Channel.COVER, Channel.BUILT)
 
@@ -99,9 +104,7 @@ def pieces_of_core(
         [
             burn(shapes, grid=grid, window=window),
             as_intervals(built, channel=Channel.BUILT_GROUND),
-            zone_intervals(
-                zone, zone_window=zone_window, window=window, pixels_per_m=grid.pixels_per_m
-            ),
+            zone_intervals(zone, zone_window=zone_window, window=window, pixels_per_m=grid.pixels_per_m),
         ]
     )
     evidence = evidence_runs(classes, intervals, width=window.width, tables=engine.tables)
@@ -121,10 +124,9 @@ def pieces_of_core(
         sides,
         (core.row - window.row, core.bottom - window.row, core.col - window.col, core.right - window.col),
         territory[commune_of(evidence.value)],
+        evidence.value == UNSEEN,
     )
-    context_is_enough = clusters_are_whole(
-        graph, engine.minimum, cut=at_domain_edge, kept=in_core & in_territory
-    )
+    context_is_enough = clusters_are_whole(graph, engine.minimum, cut=at_domain_edge, kept=in_core & in_territory)
     absorbed = absorb(graph, engine.minimum, cut=at_window_edge, kept=in_core)
     return CorePieces(
         pieces=pieces_of_window(evidence, graph, absorbed, window=window, core=core),
@@ -165,7 +167,9 @@ def _together(parts: list[Intervals]) -> Intervals:
 
 
 @njit(cache=True, nogil=True)
-def _where_regions_are(row_ptr, start, label, count, width, sides, core, run_in_territory):  # type: ignore[no-untyped-def]
+def _where_regions_are(  # type: ignore[no-untyped-def]
+    row_ptr, start, label, count, width, sides, core, run_in_territory, unseen
+):
     """Return, by region: touches a cut side of the window, touches outside, has core pixels, has territory pixels."""
     at_window_edge = np.zeros(count, np.bool_)
     at_domain_edge = np.zeros(count, np.bool_)
@@ -178,6 +182,8 @@ def _where_regions_are(row_ptr, start, label, count, width, sides, core, run_in_
         for i in range(a, end):
             g = label[i]
             if g < 0:
+                if unseen[i]:
+                    continue
                 if i > a and label[i - 1] >= 0:
                     at_domain_edge[label[i - 1]] = True
                 if i + 1 < end and label[i + 1] >= 0:
@@ -197,9 +203,9 @@ def _where_regions_are(row_ptr, start, label, count, width, sides, core, run_in_
         i, j = row_ptr[r - 1], a
         while i < a and j < end:
             p, q = label[i], label[j]
-            if p < 0 <= q:
+            if p < 0 <= q and not unseen[i]:
                 at_domain_edge[q] = True
-            elif q < 0 <= p:
+            elif q < 0 <= p and not unseen[j]:
                 at_domain_edge[p] = True
             stop_i = start[i + 1] if i + 1 < a else width
             stop_j = start[j + 1] if j + 1 < end else width

@@ -1,23 +1,27 @@
 """Zone construite: from the official layer, or from the built ground on a 1 m lattice.
 
-Derived: built ground dilated, then eroded, then parts and holes below a minimum removed (``rules/zone_construite.csv``;
-low confidence). Distances are Euclidean between cell centres, exact; a cell is built when its centre pixel is.
+Derived: built ground dilated, then eroded, then parts and holes below a minimum removed
+(``rules/zone_construite.csv``; low confidence). Distances are Euclidean between cell centres, exact; a cell
+is built when its centre pixel is.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from ocsge.grid import Window
 from ocsge.regions.burn import Intervals
 from ocsge.regions.graph import label_runs
 from ocsge.regions.runs import Runs, dense, runs_of_strips
 from ocsge.regions.shapes import Channel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,10 @@ def built_cells(built: Runs, *, window: Window, pixels_per_m: int) -> NDArray[np
     """
     centre = pixels_per_m // 2
     rows = np.arange(centre, window.height, pixels_per_m)
-    return _sample_rows(built.row_ptr, built.start, built.value, rows, centre, pixels_per_m, window.width)
+    cells: NDArray[np.bool_] = _sample_rows(
+        built.row_ptr, built.start, built.value, rows, centre, pixels_per_m, window.width
+    )
+    return cells
 
 
 def zone_construite(built: NDArray[np.bool_], zone: ZoneConstruite) -> Runs:
@@ -94,14 +101,12 @@ def metre_window(window: Window, pixels_per_m: int) -> Window:
 
 
 def _without_small(runs: Runs, *, value: int, minimum: float) -> Runs:
-    """Return the runs with connected groups of ``value`` below ``minimum`` cells turned into the other value."""
+    """Return the runs with connected groups of ``value`` below ``minimum`` cells turned over."""
     label, count = label_runs(runs.row_ptr, runs.start, runs.value, runs.width, 1 - value)
     small = _small_groups(runs.row_ptr, runs.start, label, count, runs.width, minimum)
-    flipped = np.where((label >= 0) & small[label], 1 - value, runs.value).astype(np.uint8)
-    return runs_of_strips(
-        [dense(Runs(row_ptr=runs.row_ptr, start=runs.start, value=flipped, width=runs.width))],
-        width=runs.width,
-    )
+    flipped = np.where((label >= 0) & small[label], 1 - value, runs.value).astype(np.uint32)
+    turned = dense(Runs(row_ptr=runs.row_ptr, start=runs.start, value=flipped, width=runs.width))
+    return runs_of_strips([turned.astype(np.uint8)], width=runs.width)
 
 
 @njit(cache=True, nogil=True)
@@ -135,7 +140,8 @@ def _sample_rows(row_ptr, start, value, rows, centre, step, width):  # type: ign
 def _within(mask, radius):  # type: ignore[no-untyped-def]
     """Return the cells whose centre is within ``radius`` cells of a cell of ``mask``.
 
-    Vertical distances by two scans of each column, then every cell paints the columns it reaches: linear and exact.
+    Vertical distances by two scans of each column, then every cell paints the columns it reaches: linear and
+    exact.
     """
     height, width = mask.shape
     reach = int(radius)
@@ -169,7 +175,9 @@ def _within(mask, radius):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _refine(row_ptr, start, value, zone_width, zone_row, zone_col, top, left, height, width, n):  # type: ignore[no-untyped-def]
+def _refine(  # type: ignore[no-untyped-def]
+    row_ptr, start, value, zone_width, zone_row, zone_col, top, left, height, width, n
+):
     out_ptr = np.zeros(height + 1, np.int64)
     total = 0
     for r in range(height):

@@ -1,0 +1,73 @@
+"""The ``ocsge`` command: each subcommand parses, makes one public call and prints.
+
+Nothing heavy is imported before a subcommand runs, so ``ocsge --help`` is instant. Errors are one line on stderr and
+the exit code of :mod:`ocsge.errors`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from ocsge import __version__
+from ocsge.errors import OcsgeError
+
+_COMMANDS = {
+    "demo": ("ocsge.cli.derive", "demo", "Derive the embedded commune (Olemps, 12174) at 2022."),
+    "derive": ("ocsge.cli.derive", "derive", "Derive OCS GE polygons and the stock of artificialised land."),
+    "explain": ("ocsge.cli.explain", "explain", "Say why a place counts as artificialised or not."),
+    "catalog": ("ocsge.cli.catalog", "catalog", "Show the products, and register data files."),
+    "rules": ("ocsge.cli.rules", "rules", "Show, check, compare the rules, and measure their effect."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a subcommand when it is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ocsge")
+def cli() -> None:
+    """Derive OCS GE and measure artificialisation, commune by commune, offline."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit with the code of :mod:`ocsge.errors`."""
+    try:
+        result: Any = cli.main(args=args, prog_name="ocsge", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; nothing half-written is visible, run the same command to take it up again", err=True)
+        sys.exit(130)
+    except OcsgeError as error:
+        click.echo(f"ocsge: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001  (a user never meets a traceback; the code says it is ours)
+        click.echo(
+            f"ocsge: internal error: {type(error).__name__}: {' '.join(str(error).split())}; please report it with the "
+            "command that was run",
+            err=True,
+        )
+        sys.exit(OcsgeError.exit_code)
+    sys.exit(result if isinstance(result, int) else 0)

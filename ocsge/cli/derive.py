@@ -1,0 +1,173 @@
+"""``ocsge derive`` and ``ocsge demo``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ocsge.derive import Derivation
+
+DEMO_COMMUNE, DEMO_MILLESIME = "12174", 2022
+_FILE = click.Path(exists=True, path_type=Path)
+_WORKSPACE = click.option(
+    "--workspace",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("ocsge-workspace"),
+    show_default=True,
+    help="Folder of the registered data and of the results.",
+)
+_JOBS = click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Worker processes.")
+
+
+@click.command()
+@click.option("--commune", "communes", multiple=True, metavar="INSEE", help="Commune code; repeat for several.")
+@click.option("--perimetre", type=_FILE, help="File of polygons that limits the territory.")
+@click.option("--millesime", type=int, required=True, help="Year of the state to derive.")
+@_WORKSPACE
+@click.option("--cosia", type=_FILE, help="CoSIA raster, folder of dalles, or vector file.")
+@click.option("--numbering", help="Numbering system of the raster's classes (ocsge rules show cosia_classes).")
+@click.option(
+    "--zone-construite", type=_FILE, help="Official zone construite; derived from the built ground if absent."
+)
+@click.option("--rules", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Overlay of rule tables.")
+@click.option("--resolution", type=float, default=0.2, show_default=True, help="Pixel, metres; 1 is a preview.")
+@click.option("--resample", is_flag=True, help="Accept a raster that does not lie on the grid (nearest pixel).")
+@click.option(
+    "--invalid",
+    type=click.Choice(["repair", "stop"]),
+    default="repair",
+    show_default=True,
+    help="What to do with invalid geometries.",
+)
+@click.option("--assume-crs", type=int, metavar="EPSG", help="CRS of vector files that declare none.")
+@click.option("--window", "window_m", type=click.IntRange(min=500), metavar="METRES", help="Side of the windows.")
+@_JOBS
+def derive(  # noqa: PLR0917  (click passes by name)
+    communes: tuple[str, ...],
+    perimetre: Path | None,
+    millesime: int,
+    workspace: Path,
+    cosia: Path | None,
+    numbering: str | None,
+    zone_construite: Path | None,
+    rules: Path | None,
+    resolution: float,
+    resample: bool,
+    invalid: str,
+    assume_crs: int | None,
+    window_m: int | None,
+    jobs: int,
+) -> None:
+    """Derive OCS GE polygons, their artificialised state with its reason, and the stock of a territory."""
+    _derive_and_print(
+        communes=communes,
+        perimetre=perimetre,
+        millesime=millesime,
+        workspace=workspace,
+        cosia=cosia,
+        numbering=numbering,
+        zone_construite=zone_construite,
+        rules=rules,
+        resolution=resolution,
+        resample=resample,
+        invalid=invalid,
+        assume_crs=assume_crs,
+        window_m=window_m,
+        jobs=jobs,
+    )
+
+
+@click.command()
+@click.option(
+    "--workspace",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="Folder of the results.",
+)
+@_JOBS
+def demo(workspace: Path, jobs: int) -> None:
+    """Derive the embedded commune, Olemps (12174, Aveyron), at 2022 from its real BD TOPO layers."""
+    _derive_and_print(communes=(DEMO_COMMUNE,), millesime=DEMO_MILLESIME, workspace=workspace, jobs=jobs)
+
+
+def _derive_and_print(**request: object) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console()
+    messages = Console(stderr=True)
+    columns = (TextColumn("{task.description:<18}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    with Progress(*columns, TimeElapsedColumn(), console=messages, transient=True) as bar:
+        task = bar.add_task("loading engine", total=1)
+
+        def advance(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=stage, completed=done, total=total)
+
+        if _first_run():
+            messages.print("First run: the engine is compiled once, about a minute on a slow machine.")
+        from ocsge.derive import derive as derive_territory
+
+        result = derive_territory(**request, progress=advance)  # type: ignore[arg-type]
+    _print_stock(console, result)
+
+
+def _first_run() -> bool:
+    """Return whether no compiled kernel is cached yet beside the package (or in numba's own folder)."""
+    import ocsge.regions
+
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return not any(Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbi"))
+    return not any(Path(ocsge.regions.__path__[0]).glob("__pycache__/*.nbi"))
+
+
+def _print_stock(console: Console, result: Derivation) -> None:
+    from rich.table import Table
+
+    title = f"Artificialised land (stock) at {result.millesime}"
+    if result.perimetre is not None:
+        title += f", within {result.perimetre}"
+    table = Table("commune", "nom", "surface ha", "stock ha", "part %", "min ha", "max ha", title=title)
+    for row in result.stock.itertuples():
+        table.add_row(
+            str(row.commune_code),
+            _text(row.nom),
+            _number(row.surface_ha, 1),
+            _number(row.stock_ha, 1),
+            _number(row.part_pct, 2),
+            _number(row.artif_min_ha, 1),
+            _number(row.artif_max_ha, 1),
+        )
+    console.print(table)
+    for row in result.stock.itertuples():
+        console.print(
+            f"{row.commune_code}: {_number(row.stock_impermeable_ha, 1)} ha impermeable; matrix alone "
+            f"{_number(row.matrix_ha, 1)} ha; default usage {_number(row.usage_default_pct, 1)} % of the surface; "
+            f"coverage {_number(row.coverage_pct, 1)} %; flags: {str(row.flags).replace('+', ', ') or 'none'}",
+            highlight=False,
+        )
+    if result.reused:
+        console.print("Nothing had changed: the result of an earlier run was reused.")
+    console.print("L'évaluation de l'artificialisation n'est pas une règle de constructibilité.")
+    console.print(f"Files, in {_shown(result.version)}:")
+    for path in result.files():
+        console.print(f"  {path.relative_to(result.version)}", highlight=False)
+
+
+def _text(value: object) -> str:
+    return "" if value is None or value != value else str(value)  # noqa: PLR0124  (NaN differs from itself)
+
+
+def _number(value: object, decimals: int) -> str:
+    return "–" if _text(value) in ("", "<NA>") else f"{float(str(value)):,.{decimals}f}".replace(",", " ")
+
+
+def _shown(path: Path) -> str:
+    absolute = path.resolve()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(absolute)

@@ -1,0 +1,31 @@
+"""``ocsge explain``: why a place counts or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--commune", required=True, metavar="INSEE", help="Commune code.")
+@click.option("--point", required=True, metavar="X,Y", help="Coordinates in the commune's projected CRS, or lon,lat.")
+@click.option("--millesime", type=int, help="Year; the last one derived if absent.")
+@click.option(
+    "--workspace",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("ocsge-workspace"),
+    show_default=True,
+    help="Folder that holds the results.",
+)
+def explain(commune: str, point: str, millesime: int | None, workspace: Path) -> None:
+    """Say why a place counts as artificialised or not, from the result kept in the workspace."""
+    from ocsge.errors import ParameterError
+    from ocsge.explain import explain as explain_point
+
+    try:
+        x, y = (float(part) for part in point.replace(";", ",").split(","))
+    except ValueError:
+        raise ParameterError(f"--point {point!r}: give two numbers separated by a comma, X,Y") from None
+    for label, text in explain_point(workspace, commune=commune, point=(x, y), millesime=millesime).lines():
+        click.echo(f"{label:<12} {text}")

@@ -1,0 +1,117 @@
+"""What a result depends on and where it comes from: the key of a run, its flags, provenance and credit."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import shapely
+
+from ocsge.catalog import load_catalog
+from ocsge.store import artefact_key, code_version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ocsge.catalog import Source
+    from ocsge.domain import Domain
+    from ocsge.inputs import ClassEvidence
+    from ocsge.rules import Rules
+    from ocsge.windowed_run import Found
+
+NATIVE_RESOLUTION_M = 0.2
+"""Pixel of CoSIA and of BD ORTHO; a coarser grid is a preview."""
+
+
+def run_key(
+    domain: Domain,
+    sources: Sequence[Source],
+    classes: ClassEvidence | None,
+    rules: Rules,
+    *,
+    millesime: int,
+    invalid: str,
+) -> str:
+    """Return what the result depends on, as one key: data, rules, territory, grid; not tiling nor jobs."""
+    extent = hashlib.sha256(b"".join(shapely.to_wkb([domain.context, *domain.unit_geometries]))).hexdigest()
+    return artefact_key(
+        rules=rules.fingerprint,
+        sources=sorted([source.layer, source.sha256, source.layer_name or ""] for source in sources),
+        classes=None if classes is None else [classes.numbering, list(classes.sha256)],
+        resampled=classes is not None and any(tile.resampled for tile in classes.tiles),
+        extent=extent,
+        units=list(domain.unit_codes),
+        territory=[bool(inside) for inside in domain.in_territory],
+        grid=asdict(domain.grid),
+        millesime=millesime,
+        invalid=invalid,
+    )
+
+
+def run_flags(domain: Domain, classes: ClassEvidence | None, *, official_zone: bool) -> list[str]:
+    """Return what a reader of the stock must know of the whole run."""
+    flags = []
+    if domain.grid.resolution_m > NATIVE_RESOLUTION_M:
+        flags.append("preview")
+    if classes is None:
+        flags.append("default_cover")
+    if not official_zone:
+        flags.append("derived_zone_construite")
+    return flags
+
+
+def provenance_of(
+    domain: Domain,
+    rules: Rules,
+    key: str,
+    found: Found,
+    sources: Sequence[Source],
+    classes: ClassEvidence | None,
+    *,
+    millesime: int,
+    flags: Sequence[str],
+) -> dict[str, object]:
+    """Return what a result was made from, as JSON values without time nor place: equal runs give equal bytes."""
+    return {
+        "key": key,
+        "code_version": code_version(),
+        "rules": {"fingerprint": rules.fingerprint, "at": rules.at.isoformat()},
+        "millesime": millesime,
+        "communes": list(domain.communes["commune_code"]),
+        "perimetre": domain.perimetre,
+        "grid": asdict(domain.grid),
+        "zone_construite": "official" if found.official_zone else "derived",
+        "classes": None
+        if classes is None
+        else {
+            "numbering": classes.numbering,
+            "files": [tile.path.name for tile in classes.tiles],
+            "sha256": list(classes.sha256),
+        },
+        "default_cover": rules.default_cover_code if classes is None else None,
+        "sources": [
+            {
+                "layer": source.layer,
+                "file": source.path.name,
+                "product": source.product,
+                "sha256": source.sha256,
+            }
+            for source in sources
+        ],
+        "layers": [_without_paths(report.as_dict()) for report in found.inputs.reports],
+        "flags": list(flags),
+    }
+
+
+def _without_paths(report: dict[str, object]) -> dict[str, object]:
+    """Return a reading report without the folders of the files: a result does not depend on where data lies."""
+    files = [Path(str(row["path"])).name for row in report.pop("sources", [])]  # type: ignore[attr-defined]
+    return {**report, "files": files}
+
+
+def credit_of(sources: Sequence[Source]) -> str:
+    """Return the credit line of the sources, each product once."""
+    products = {product.product: product.credit for product in load_catalog().products}
+    return " ; ".join(dict.fromkeys(products[source.product] for source in sources if source.product in products))

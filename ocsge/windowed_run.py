@@ -1,0 +1,210 @@
+"""Run the window stages of a domain: layers and class raster → pieces of the whole domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from ocsge import window_stages as stages
+from ocsge.class_numbers import numbered_classes
+from ocsge.covers import cover_shapes
+from ocsge.engine import Engine, engine_of
+from ocsge.grid import Grid, Window
+from ocsge.inputs import ClassEvidence, Inputs, read_inputs, read_zone_construite
+from ocsge.regions.burn import burn
+from ocsge.regions.shapes import Channel, Shapes
+from ocsge.regions.sweep import painted_runs
+from ocsge.regions.zone import metre_window, zone_construite
+from ocsge.run import run
+from ocsge.usage import usage_shapes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import geopandas as gpd
+
+    from ocsge.catalog import Source
+    from ocsge.domain import Domain
+    from ocsge.geometry_repair import Invalid
+    from ocsge.regions.pieces import Pieces
+    from ocsge.rules import Rules
+    from ocsge.store import Workspace
+
+J = TypeVar("J")
+Progress = Callable[[str, int, int], None]
+"""Called with a stage's name, the items done and the items in all."""
+
+_LARGEST_SINGLE_WINDOW_KM2 = 100
+_WINDOW_SIDE_M = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Pieces of the domain, with what went into them."""
+
+    pieces: Pieces
+    engine: Engine
+    inputs: Inputs
+    official_zone: bool
+    context_is_enough: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WindowedRun:
+    """The window stages of one run over one domain."""
+
+    store: Workspace
+    domain: Domain
+    rules: Rules
+    key: str
+    classes: ClassEvidence | None
+    tell: Progress
+    jobs: int
+    window_m: int | None
+    strip_rows: int
+
+    def pieces(self, sources: Sequence[Source], *, millesime: int, invalid: Invalid, assume_crs: int | None) -> Found:
+        """Run the stages up to the stitched pieces."""
+        domain, grid = self.domain, self.domain.grid
+        self.tell("layers", 0, 1)
+        inputs = read_inputs(
+            sources,
+            domain=domain,
+            rules=self.rules,
+            millesime=millesime,
+            invalid=invalid,
+            assume_crs=assume_crs,
+        )
+        official = read_zone_construite(sources, domain=domain, invalid=invalid, assume_crs=assume_crs)
+        shapes = Shapes.concatenated(
+            [
+                domain.shapes(),
+                cover_shapes(inputs.layers, self.rules),
+                usage_shapes(inputs.layers, self.rules),
+            ]
+        )
+        shapes_path = self.store.artefact("shapes", self.key, ".npz", shapes.save)
+        engine = engine_of(self.rules, grid, numbering=self.classes.numbering if self.classes else None)
+        self.tell("layers", 1, 1)
+
+        cores = self._cores()
+        classes = self._classes(cores)
+        built = self._placed(
+            "built ground",
+            cores,
+            stages.aggregate_built_ground,
+            [
+                stages.BuiltJob(
+                    self.store.path, self.key, grid, domain.window, core, shapes_path, classes, engine.windows
+                )
+                for core in cores
+            ],
+        )
+        zone_window = metre_window(domain.window, grid.pixels_per_m)
+        zone_path = self._zone(official, built, zone_window, engine)
+        territory = (False, *(bool(inside) for inside in domain.in_territory))
+        results = run(
+            "regions",
+            [
+                stages.PiecesJob(
+                    self.store.path,
+                    self.key,
+                    grid,
+                    domain.window,
+                    core,
+                    shapes_path,
+                    classes,
+                    built,
+                    zone_path,
+                    zone_window,
+                    territory,
+                    engine.windows,
+                )
+                for core in cores
+            ],
+            stages.merge_regions,
+            jobs=self.jobs,
+            on_done=lambda done, total: self.tell("regions", done, total),
+        )
+        whole = stages.stitch(
+            [(core, result.path) for core, result in zip(cores, results, strict=True)], window=domain.window
+        )
+        return Found(
+            pieces=whole,
+            engine=engine,
+            inputs=inputs,
+            official_zone=official is not None,
+            context_is_enough=all(result.context_is_enough for result in results),
+        )
+
+    def _cores(self) -> list[Window]:
+        window, n = self.domain.window, self.domain.grid.pixels_per_m
+        area_km2 = window.height * window.width / n**2 / 1e6
+        if self.window_m is None and self.jobs == 1 and area_km2 <= _LARGEST_SINGLE_WINDOW_KM2:
+            return [window]
+        return window.tiles((self.window_m or _WINDOW_SIDE_M) * n)
+
+    def _classes(self, cores: list[Window]) -> stages.Placed:
+        if self.classes is None:
+            return ()
+        polygons = self.classes.polygons
+        path = None
+        if polygons is not None:
+            burned = Shapes.from_geometries(
+                np.asarray(polygons.geometry.values),
+                channel=Channel.COVER,
+                values=polygons["number"].to_numpy(np.uint16),
+            )
+            path = self.store.artefact("class_shapes", self.key, ".npz", burned.save)
+        numbers = tuple(number for _, number in numbered_classes(self.rules, self.classes.numbering))
+        jobs = [
+            stages.ClassesJob(
+                self.store.path,
+                self.key,
+                self.domain.grid,
+                core,
+                self.classes.tiles,
+                path,
+                numbers,
+                self.classes.numbering,
+                self.strip_rows,
+            )
+            for core in cores
+        ]
+        return self._placed("class raster", cores, stages.read_classes, jobs)
+
+    def _placed(self, stage: str, cores: list[Window], fn: Callable[[J], Path], jobs: Sequence[J]) -> stages.Placed:
+        paths = run(stage, jobs, fn, jobs=self.jobs, on_done=lambda done, total: self.tell(stage, done, total))
+        return tuple(zip(cores, paths, strict=True))
+
+    def _zone(
+        self, official: gpd.GeoDataFrame | None, built: stages.Placed, zone_window: Window, engine: Engine
+    ) -> Path:
+        """Return the path of the zone construite of the whole domain, on 1 m cells."""
+        self.tell("zone construite", 0, 1)
+
+        def produce(path: Path) -> None:
+            if official is not None:
+                zone = Shapes.from_geometries(
+                    np.asarray(official.geometry.values),
+                    channel=Channel.ZONE,
+                    values=np.ones(len(official), dtype=np.uint16),
+                )
+                metres = Grid(epsg=self.domain.grid.epsg, pixels_per_m=1)
+                burned = burn(zone, grid=metres, window=zone_window)
+                painted_runs(burned, channel=Channel.ZONE, width=zone_window.width, unpainted=0).save(path)
+                return
+            cells = np.zeros((zone_window.height, zone_window.width), dtype=np.bool_)
+            for placed in built:
+                part = stages.built_cells_of(placed, grid=self.domain.grid)
+                at = metre_window(placed[0], self.domain.grid.pixels_per_m)
+                row, col = at.row - zone_window.row, at.col - zone_window.col
+                cells[row : row + part.shape[0], col : col + part.shape[1]] = part
+            zone_construite(cells, engine.zone).save(path)
+
+        path = self.store.artefact("zone", self.key, ".npz", produce)
+        self.tell("zone construite", 1, 1)
+        return path
