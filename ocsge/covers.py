@@ -1,7 +1,8 @@
 """Covers: what the layers and the class raster say of the ground, as shapes to burn and look-up tables.
 
 Each rule of ``rules/layer_covers.csv`` paints the ground of its features; a smaller order paints over a larger one.
-Where a class raster is read, a rule overrides it, completes it where it says nothing, or is ignored (column ``with_raster``).
+Where a class raster is read, a rule overrides it, completes it where it says nothing, or is ignored: column
+``with_raster``.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from ocsge.indicators import stock, stock_long
 from ocsge.inputs import ClassEvidence, find_class_evidence, find_sources
 from ocsge.partition import partition
 from ocsge.provenance import NATIVE_RESOLUTION_M, credit_of, provenance_of, run_flags, run_key
-from ocsge.publication import Results, partition_of, publish_results, published_key
+from ocsge.publication import Results, partition_of, publish_results, published_key, stem_of
 from ocsge.rules import Rules, load_rules
 from ocsge.store import Workspace
 from ocsge.windowed_run import Found, Progress, WindowedRun
@@ -56,7 +56,7 @@ class Derivation:
     """Whether the workspace already held this very result."""
 
     commune_codes: tuple[str, ...]
-    """Communes of the territory."""
+    """Communes of the territory; "" for the part of a perimeter that lies in no known commune."""
 
     millesime: int
     """Year described."""
@@ -76,7 +76,7 @@ class Derivation:
     def files(self) -> list[Path]:
         """Return the files that describe the territory: GeoPackages, maps, tables."""
         root = self.version if self.perimetre is None else self.version / f"perimetre={self.perimetre}"
-        stems = tuple(f"{code}_{self.millesime}" for code in self.commune_codes)
+        stems = tuple(stem_of(code, self.millesime) for code in self.commune_codes)
         named = [path for path in sorted((root / "communes").glob("*")) if path.name.startswith(stems)]
         return [*named, root / "stock.csv", root / "stock_excel.csv", root / "stock_long.csv"]
 
@@ -233,7 +233,13 @@ def derive(
 
 
 def measure(
-    request: Request, rules: Rules, store: Workspace, execution: Execution, *, reuse: bool
+    request: Request,
+    rules: Rules,
+    store: Workspace,
+    execution: Execution,
+    *,
+    reuse: bool,
+    scratch: Workspace | None = None,
 ) -> Measured | Derivation:
     """Run every stage up to the stock; nothing is published.
 
@@ -247,6 +253,8 @@ def measure(
         How to run.
     reuse
         Return the published result of the same key when the current version holds it.
+    scratch
+        Workspace that keeps the intermediate artefacts instead of ``store``.
     """
     tell = execution.progress
     tell("sources", 0, 1)
@@ -275,7 +283,7 @@ def measure(
         if reuse and (done := _published(store, domain, request.millesime, key)) is not None:
             return done
         windowed = WindowedRun(
-            store,
+            scratch or store,
             domain,
             rules,
             key,
@@ -320,7 +328,7 @@ def _measured(
         ours,
         rules,
         millesime=request.millesime,
-        communes=domain.communes if domain.perimetre is None else None,
+        communes=_named_communes(domain, ours),
         flags=flags,
     )
     long = stock_long(ours, millesime=request.millesime)
@@ -349,27 +357,38 @@ def _identifiers(commune_code: pd.Series, millesime: int) -> pd.Series:
 def _published(store: Workspace, domain: Domain, millesime: int, key: str) -> Derivation | None:
     """Return the result of an earlier run of the same key, when the current version holds it whole."""
     version = store.current()
-    codes = _codes(domain)
-    if version is None or not codes:
+    if version is None:
         return None
-    if any(published_key(version, code, millesime, perimetre=domain.perimetre) != key for code in codes):
+    codes = _codes(domain, version, millesime)
+    if not codes or any(published_key(version, code, millesime, perimetre=domain.perimetre) != key for code in codes):
         return None
     if store.verify(version):
         return None
     return _derivation(version, domain, millesime, reused=True)
 
 
-def _codes(domain: Domain) -> tuple[str, ...]:
+def _named_communes(domain: Domain, polygons: gpd.GeoDataFrame) -> pd.DataFrame:
+    """Return what a stock tells of its communes; of a part of a commune, neither the outline nor the inhabitants."""
+    if domain.perimetre is None:
+        return domain.communes
+    met = domain.communes["commune_code"].isin(polygons["commune_code"])
+    return pd.DataFrame(domain.communes[met].drop(columns=["geometry", "population"], errors="ignore"))
+
+
+def _codes(domain: Domain, version: Path, millesime: int) -> tuple[str, ...]:
+    """Return the codes a version has partitions for: the communes, and "" for ground in no known commune."""
     inside = {code for code, ours in zip(domain.unit_codes, domain.in_territory, strict=True) if ours and code}
-    return tuple(sorted(inside | set(domain.communes["commune_code"])))
+    inside.update(domain.communes["commune_code"])
+    if published_key(version, "", millesime, perimetre=domain.perimetre) is not None:
+        inside.add("")
+    return tuple(sorted(inside))
 
 
 def _derivation(version: Path, domain: Domain, millesime: int, *, reused: bool) -> Derivation:
+    codes = _codes(domain, version, millesime)
+
     def table(name: str) -> pd.DataFrame:
-        folders = [
-            version / partition_of(code, millesime, perimetre=domain.perimetre, kind="tables")
-            for code in _codes(domain)
-        ]
+        folders = [version / partition_of(code, millesime, perimetre=domain.perimetre, kind="tables") for code in codes]
         parts = [pd.read_parquet(folder / f"{name}.parquet", partitioning=None) for folder in folders]
         return pd.concat(parts, ignore_index=True)
 
@@ -378,7 +397,7 @@ def _derivation(version: Path, domain: Domain, millesime: int, *, reused: bool) 
         stock=table("stock"),
         stock_long=table("stock_long"),
         reused=reused,
-        commune_codes=_codes(domain),
+        commune_codes=codes,
         millesime=millesime,
         perimetre=domain.perimetre,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import geopandas as gpd
 import numpy as np
 import shapely
 
@@ -14,12 +13,13 @@ from ocsge.layers import read_communes
 from ocsge.regions.evidence import CONTEXT, MAX_COMMUNES, TERRITORY
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.territory import check_commune_code, territory_epsg
-from ocsge.vector_files import list_vector_layers
+from ocsge.vector_files import check_plausible, list_vector_layers, read_features
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import geopandas as gpd
     from numpy.typing import NDArray
 
     from ocsge.catalog import Source
@@ -143,12 +143,17 @@ def domain_of(
     if codes:
         asked = read_communes(sources, epsg=grid.epsg, codes=codes)
     else:
-        met = read_communes(sources, epsg=grid.epsg, bounds=shapely.bounds(area).tolist())
+        met = read_communes(sources, epsg=grid.epsg, bounds=tuple(shapely.bounds(area).tolist()))
         asked = met[met.intersects(area)].reset_index(drop=True)
-    territory = area if len(asked) == 0 else shapely.union_all(asked.geometry.values)
-    if area is not None and len(asked):
+    if asked.empty:
+        raise LayerError(
+            f"{perimetre}: the perimeter meets no commune of the sources; register the ADMIN EXPRESS that holds them "
+            "with `ocsge catalog add`, or check its CRS and extent"
+        )
+    territory: shapely.Geometry = shapely.union_all(asked.geometry.values)
+    if area is not None:
         territory = shapely.intersection(territory, area) if codes else area
-    if territory is None or shapely.area(territory) == 0:
+    if shapely.area(territory) == 0:
         raise LayerError(f"{perimetre}: the perimeter meets none of the communes asked for; check its CRS and extent")
     context = shapely.buffer(territory, context_m, quad_segs=8)
     around = read_communes(sources, epsg=grid.epsg, bounds=tuple(shapely.bounds(context).tolist()))
@@ -208,14 +213,17 @@ def _polygonal(geometry: shapely.Geometry) -> shapely.Geometry:
 
 
 def _read_perimetre(path: Path) -> gpd.GeoDataFrame:
-    if not list_vector_layers(path):
-        raise LayerError(f"{path}: holds no vector layer")
-    frame = gpd.read_file(path)
-    if frame.crs is None:
+    spatial = [layer for layer in list_vector_layers(path) if layer.has_geometry]
+    if len(spatial) != 1:
+        names = ", ".join(layer.name for layer in spatial) or "none"
+        raise LayerError(f"{path}: a perimeter is one layer of polygons; layers found: {names}")
+    if spatial[0].crs is None:
         raise CrsError(f"{path}: the perimeter declares no CRS; write it into the file")
-    polygons = frame[frame.geom_type.isin(["Polygon", "MultiPolygon"])]
+    frame = read_features(path, spatial[0].name, columns=[], bbox=None, encoding=None, stop_on_invalid=False).frame
+    polygons = frame[frame.geom_type.isin(["Polygon", "MultiPolygon"]) & ~frame.is_empty]
     if polygons.empty:
         raise LayerError(f"{path}: the perimeter holds no polygon")
+    check_plausible(tuple(polygons.total_bounds.tolist()), crs=polygons.crs, where=f"{path} layer {spatial[0].name}")
     return polygons
 
 

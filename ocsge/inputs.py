@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import rasterio
+import shapely
 
 from ocsge.catalog import Source, check_source, embedded_sources, recognise, registered_sources
 from ocsge.class_numbers import numbered_classes
 from ocsge.covers import cover_layers
-from ocsge.errors import CodeError, DataError, ParameterError
+from ocsge.errors import CodeError, DataError, LayerError, ParameterError, RasterError
 from ocsge.layers import ReadReport, read_layer
 from ocsge.products.cosia import RasterTile, place_tiles, raster_files
 from ocsge.publish import file_sha256
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from ocsge.domain import Domain
     from ocsge.geometry_repair import Invalid
-    from ocsge.grid import Grid
     from ocsge.rules import Rules
 
 COMMUNES, RASTER, VECTOR, ZONE = (
@@ -185,16 +185,17 @@ def find_class_evidence(
         sources, cosia = recognise(cosia, layer=VECTOR), None
     rasters = raster_files(cosia) if cosia is not None else [s.path for s in sources if s.layer == RASTER]
     if rasters:
-        return _raster_evidence(rasters, grid=domain.grid, rules=rules, numbering=numbering, resample=resample)
+        return _raster_evidence(rasters, domain=domain, rules=rules, numbering=numbering, resample=resample)
     if any(source.layer == VECTOR for source in sources):
         return _vector_evidence(sources, domain=domain, rules=rules)
     return None
 
 
 def _raster_evidence(
-    paths: list[Path], *, grid: Grid, rules: Rules, numbering: str | None, resample: bool
+    paths: list[Path], *, domain: Domain, rules: Rules, numbering: str | None, resample: bool
 ) -> ClassEvidence:
-    tiles = place_tiles(paths, grid=grid, resample=resample)
+    tiles = place_tiles(paths, grid=domain.grid, resample=resample)
+    _check_meets(tiles, domain)
     if numbering is None:
         with rasterio.open(tiles[0].path) as dataset:
             numbering = dataset.tags().get(NUMBERING_TAG)
@@ -213,8 +214,24 @@ def _raster_evidence(
     )
 
 
+def _check_meets(tiles: Sequence[RasterTile], domain: Domain) -> None:
+    """Refuse rasters that say nothing of the territory: its covers would all be guessed from its few neighbours."""
+    xmin, ymin, xmax, ymax = shapely.bounds(domain.territory).tolist()
+    for tile in tiles:
+        left, bottom, right, top = domain.grid.bounds_of(tile.window)
+        if left < xmax and right > xmin and bottom < ymax and top > ymin:
+            return
+    raise RasterError(
+        f"{tiles[0].path}: the class raster ({len(tiles)} file(s)) meets none of the territory, which lies within "
+        f"({xmin:.0f}, {ymin:.0f}, {xmax:.0f}, {ymax:.0f}); give the dalles of the territory"
+    )
+
+
 def _vector_evidence(sources: Sequence[Source], *, domain: Domain, rules: Rules) -> ClassEvidence:
     frame = read_layer(sources, VECTOR, bounds=domain.bounds, epsg=domain.grid.epsg, millesime=None).frame
+    shapely.prepare(domain.territory)
+    if not shapely.intersects(frame.geometry.values, domain.territory).any():
+        raise LayerError(f"{VECTOR}: no class polygon meets the territory; give the blocks of the territory")
     by_name = {c.name.casefold(): number for c, number in numbered_classes(rules, _VECTOR_NUMBERING)}
     known = set(by_name.values())
     names = frame["classe"].astype("str").str.strip().str.casefold()

@@ -73,6 +73,11 @@ def partition_of(commune_code: str, millesime: int, *, perimetre: str | None, ki
     return root / kind / f"commune_code={commune_code}" / f"millesime={millesime}"
 
 
+def stem_of(commune_code: str, millesime: int) -> str:
+    """Return how the names of a commune's files begin; ``hors_commune`` for ground in no known commune."""
+    return f"{commune_code or 'hors_commune'}_{millesime}"
+
+
 def published_key(version: Path, commune_code: str, millesime: int, *, perimetre: str | None) -> str | None:
     """Return the key of the run that made a partition of a version, or None when it is not there."""
     path = version / partition_of(commune_code, millesime, perimetre=perimetre, kind="runs") / "run.json"
@@ -90,7 +95,8 @@ def publish_results(workspace: Workspace, results: Results, *, rules: Rules, key
         When a file cannot be written; the current version is then untouched.
     """
     codes = sorted(set(results.communes["commune_code"]) | set(results.polygons["commune_code"]))
-    replaced = {(code, results.millesime) for code in codes}
+    # "" too: ground in no known commune may have been part of an earlier run of this territory, not of this one
+    replaced = {(code, results.millesime) for code in (*codes, "")}
 
     def carry(relative: Path) -> bool:
         return relative.name not in _COMBINED and not _belongs(relative, replaced, results.perimetre)
@@ -115,7 +121,8 @@ def _belongs(relative: Path, replaced: set[tuple[str, int]], perimetre: str | No
     for code, millesime in replaced:
         if f"commune_code={code}" in parts and f"millesime={millesime}" in parts:
             return True
-        if relative.name.startswith((f"{code}_{millesime}.", f"{code}_{millesime}_")):
+        stem = stem_of(code, millesime)
+        if relative.name.startswith((f"{stem}.", f"{stem}_")):
             return True
     return False
 
@@ -139,7 +146,7 @@ def _write_commune(folder: Path, code: str, results: Results, rules: Rules) -> N
     labels = {entry.code: entry.label_fr for entry in leaves}
     files = place("runs").parents[2] / "communes"
     files.mkdir(exist_ok=True)
-    stem = f"{code or 'hors_commune'}_{results.millesime}"
+    stem = stem_of(code, results.millesime)
     write_gpkg(
         polygons,
         files / f"{stem}.gpkg",

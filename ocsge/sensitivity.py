@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,11 +58,16 @@ def sensitivity(
     ]
     total, done = 1 + 2 * len(moved), 0
     tell = progress or (lambda *_: None)
+    scratch = Workspace(store.path / "cache" / "sensitivity")
 
     def stock_of(law: Rules, name: str) -> pd.DataFrame:
         nonlocal done
         tell(name, done, total)
-        found = measure(asked, law, store, Execution(), reuse=False)
+        try:
+            found = measure(asked, law, store, Execution(), reuse=False, scratch=scratch)
+        finally:
+            # no later run asks for these rules again: what two dozen derivations leave would only fill the disk
+            shutil.rmtree(scratch.path, ignore_errors=True)
         done += 1
         if isinstance(found, Derivation):  # measure() reuses nothing when told not to
             raise OcsgeError("a sensitivity run was answered by a published result; please report it")

@@ -6,6 +6,7 @@ dense arrays, polygons are tested point by point, groups come from ``scipy.ndima
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ def covered(rings: list[NDArray[np.float64]], *, grid: Grid, window: Window) -> 
     y = -(window.row + np.arange(window.height) + 0.5) / n
     inside = np.zeros((window.height, window.width), dtype=bool)
     for ring in rings:
-        for (xa, ya), (xb, yb) in zip(ring[:-1], ring[1:], strict=True):
+        for (xa, ya), (xb, yb) in itertools.pairwise(ring):
             for r in np.flatnonzero((ya > y) != (yb > y)):
                 crossing = xa + (xb - xa) * ((y[r] - ya) / (yb - ya))
                 inside[r] ^= crossing <= x
@@ -96,9 +97,7 @@ def closed(evidence: NDArray[np.bool_], gap: int) -> NDArray[np.bool_]:
     return inner[2 * gap : -2 * gap, 2 * gap : -2 * gap]
 
 
-def grown(
-    own: set[tuple[int, int]], free: NDArray[np.bool_], minimum: int, limit: int
-) -> set[tuple[int, int]]:
+def grown(own: set[tuple[int, int]], free: NDArray[np.bool_], minimum: int, limit: int) -> set[tuple[int, int]]:
     """Return the pixels added ring by ring: sides in odd rings, sides then corners in even ones."""
     height, width = free.shape
     taken, last = set(own), set(own)

@@ -202,7 +202,9 @@ def random_shapes(rng: np.random.Generator, grid: Grid, window: Window) -> Shape
 
     def paint(channel: Channel, shapes: NDArray[np.object_], values: NDArray[np.int64] | int) -> None:
         parts.append(
-            Shapes.from_geometries(shapes, channel=channel, values=np.broadcast_to(values, len(shapes)).astype(np.uint16))
+            Shapes.from_geometries(
+                shapes, channel=channel, values=np.broadcast_to(values, len(shapes)).astype(np.uint16)
+            )
         )
 
     domain = box if rng.random() < 0.6 else random_blob(rng, box, 60, 120)
@@ -389,3 +391,28 @@ def same_bytes(a: Pieces, b: Pieces) -> bool:
 def labels(pieces: Pieces) -> NDArray[np.int64]:
     """Return the dense array of pieces, −1 outside."""
     return dense(replace(pieces.runs, value=pieces.label)).astype(np.int64)
+
+
+def keys(pieces: Pieces) -> NDArray[np.int64]:
+    """Return the dense array of keys, −1 outside."""
+    label = labels(pieces)
+    return np.where(label >= 0, np.append(pieces.key, 0)[label], -1)
+
+
+def without(shapes: Shapes, *channels: Channel) -> Shapes:
+    """Return the shapes of the other channels."""
+    parts = []
+    for i in np.flatnonzero(~np.isin(shapes.channel, channels)):
+        first, last = shapes.shape_offsets[i], shapes.shape_offsets[i + 1]
+        begin, end = shapes.ring_offsets[first], shapes.ring_offsets[last]
+        parts.append(
+            Shapes(
+                coords=shapes.coords[begin:end],
+                ring_offsets=shapes.ring_offsets[first : last + 1] - begin,
+                shape_offsets=np.array([0, last - first]),
+                bounds=shapes.bounds[i : i + 1],
+                channel=shapes.channel[i : i + 1],
+                value=shapes.value[i : i + 1],
+            )
+        )
+    return Shapes.concatenated(parts)

@@ -52,8 +52,11 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with the code of :mod:`ocsge.errors`."""
     try:
         result: Any = cli.main(args=args, prog_name="ocsge", standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        click.echo(f"ocsge: {_one_line(error)}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; nothing half-written is visible, run the same command to take it up again", err=True)
@@ -71,3 +74,10 @@ def main(args: list[str] | None = None) -> None:
         )
         sys.exit(OcsgeError.exit_code)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _one_line(error: click.ClickException) -> str:
+    """Return what is wrong with the command, and where its help is."""
+    text = " ".join(error.format_message().split())
+    context = getattr(error, "ctx", None)
+    return text if context is None else f"{text.removesuffix('.')}; see `{context.command_path} --help`"

@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     import datetime as dt
 
+    import pandas as pd
     from rich.console import Console
 
     from ocsge.rules import Rules
@@ -54,9 +55,7 @@ def show(table: str | None, as_csv: bool, at: dt.datetime | None, overlay: Path 
     fields = list(type(rows[0].facts).model_fields) if rows else []
     columns = [*(field for field in fields if field not in DOCUMENTATION), *DOCUMENTATION]
     cells = [row.facts.model_dump(mode="json") for row in rows]
-    lines = [
-        [row.row, *(_cell(line[column]) for column in columns)] for row, line in zip(rows, cells, strict=True)
-    ]
+    lines = [[row.row, *(_cell(line[column]) for column in columns)] for row, line in zip(rows, cells, strict=True)]
     _print_rows(["row", *columns], lines, title=f"{name}, at {loaded.at}", as_csv=as_csv)
 
 
@@ -65,9 +64,7 @@ def show(table: str | None, as_csv: bool, at: dt.datetime | None, overlay: Path 
 @_AT
 @_OVERLAY
 @click.pass_context
-def check(
-    context: click.Context, directory: Path | None, at: dt.datetime | None, overlay: Path | None
-) -> None:
+def check(context: click.Context, directory: Path | None, at: dt.datetime | None, overlay: Path | None) -> None:
     """Check every row of the rule tables (of DIRECTORY, or those of the distribution)."""
     from ocsge.errors import RulesError
     from ocsge.rules import check_rules, load_rules
@@ -112,6 +109,66 @@ def diff(a: Path, b: Path | None, at: dt.datetime | None) -> None:
         view.add_row(found.table, " × ".join(found.key), *(escape(cell) for cell in cells))
     _console().print(view)
     click.echo(f"{len(differences)} difference(s)")
+
+
+@rules.command()
+@click.option("--commune", "communes", multiple=True, required=True, metavar="INSEE", help="Commune; repeat.")
+@click.option("--millesime", type=int, required=True, help="Year of the state to derive.")
+@click.option(
+    "--workspace",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("ocsge-workspace"),
+    show_default=True,
+    help="Folder of the registered data.",
+)
+@click.option("--rules", "overlay", type=_DIRECTORY, help="Overlay of rule tables.")
+@click.option("--cosia", type=click.Path(exists=True, path_type=Path), help="CoSIA raster, folder or vector file.")
+@click.option("--numbering", help="Numbering system of the raster's classes.")
+@click.option("--resolution", type=float, default=0.2, show_default=True, help="Pixel, metres; 1 is quick.")
+def sensitivity(
+    communes: tuple[str, ...],
+    millesime: int,
+    workspace: Path,
+    overlay: Path | None,
+    cosia: Path | None,
+    numbering: str | None,
+    resolution: float,
+) -> None:
+    """Measure how far each low-confidence value of the rules moves the stock, in hectares.
+
+    One derivation for each end of each value; nothing is published.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ocsge.derive import Request
+    from ocsge.sensitivity import sensitivity as measure_sensitivity
+
+    request = Request(communes=communes, millesime=millesime, cosia=cosia, numbering=numbering, resolution=resolution)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("derivations", total=None)
+        table = measure_sensitivity(
+            communes=communes,
+            millesime=millesime,
+            workspace=workspace,
+            rules=overlay,
+            request=request,
+            progress=lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
+        )
+    _print_sensitivity(table, title=f"Stock of {', '.join(communes)} at {millesime}")
+
+
+def _print_sensitivity(table: pd.DataFrame, *, title: str) -> None:
+    from rich.table import Table
+
+    view = Table("rule", "row", "unit", title=title)
+    for name in ("low", "value", "high", "stock low ha", "stock ha", "stock high ha", "effect %"):
+        view.add_column(name, justify="right", no_wrap=True)
+    for line in table.itertuples():
+        bounds = ["" if value != value else f"{value:g}" for value in (line.low, line.value, line.high)]  # noqa: PLR0124
+        stocks = [f"{value:.1f}" for value in (line.stock_low_ha, line.stock_ha, line.stock_high_ha)]
+        view.add_row(str(line.rule), str(line.row), str(line.unit), *bounds, *stocks, f"{line.effect_pct:.1f}")
+    _console().print(view)
 
 
 def _console() -> Console:

@@ -14,7 +14,7 @@ import numpy as np
 import rasterio
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError, RasterioIOError
-from rasterio.transform import from_origin
+from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterWindow
 
@@ -203,7 +203,7 @@ def _open(tile: RasterTile, grid: Grid, stack: ExitStack) -> DatasetReader | War
     return stack.enter_context(
         WarpedVRT(
             dataset,
-            transform=from_origin(xmin, ymax, grid.resolution_m, grid.resolution_m),
+            transform=Affine(grid.resolution_m, 0.0, xmin, 0.0, -grid.resolution_m, ymax),
             width=tile.window.width,
             height=tile.window.height,
             resampling=Resampling.nearest,

@@ -13,3 +13,33 @@ Nothing pixel-sized is kept: rows become runs, runs become regions, regions a gr
     pieces  regions cut by commune, joined across windows, composition decided
     corners, simplify, polygons  pieces → arcs shared by neighbours → polygons
 """
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from pathlib import Path
+
+
+def drop_stale_kernels(folder: Path = Path(__file__).parent) -> bool:
+    """Remove compiled kernels of other sources; return whether there were any.
+
+    The compiler's cache looks at the file of a kernel, not at the files of the kernels it calls: after an edit or an
+    upgrade of one file, the others would keep the old code compiled into them.
+    """
+    cache = folder / "__pycache__"
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sorted(folder.glob("*.py")))).hexdigest()
+    stamp = cache / "kernels.sha256"
+    with suppress(OSError):  # a read-only installation has nothing of its own to remove
+        if stamp.is_file() and stamp.read_text() == digest:
+            return False
+        stale = list(cache.glob("*.nb[ci]"))
+        for file in stale:
+            file.unlink(missing_ok=True)
+        cache.mkdir(exist_ok=True)
+        stamp.write_text(digest)
+        return bool(stale)
+    return False
+
+
+drop_stale_kernels()

@@ -120,6 +120,7 @@ def evidence_runs(classes: Runs | None, intervals: Intervals, *, width: int, tab
         classes.row_ptr,
         classes.start,
         classes.value,
+        np.flatnonzero(np.bincount(classes.value, minlength=1)),
         intervals.row_ptr,
         intervals.start,
         intervals.stop,
@@ -151,8 +152,7 @@ def _earlier(a, b):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _evaluate(  # type: ignore[no-untyped-def]  # noqa: PLR0917
-    painted,
-    k,
+    context,
     cls,
     has_raster,
     default_cover,
@@ -166,18 +166,16 @@ def _evaluate(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     rule_usage,
     default_rule,
 ):
-    """Return the packed value of segment ``k``."""
-    zone = painted[_ZONE, k]
-    layer = painted[_COVER, k]
+    """Return the packed value of a class inside one segment of the layers."""
+    layer, built_ground, zone, near_road, rule, on_sealed, bits = context
     seen = class_cover[cls, 0] if has_raster else np.uint8(0)
-    rule = _earlier(painted[_USAGE, k], painted[_USAGE_IN_ZONE, k] if zone else np.uint16(0))
     if seen == sealed_cover:
-        rule = _earlier(rule, painted[_USAGE_ON_SEALED, k])
+        rule = _earlier(rule, on_sealed)
     if has_raster:
-        rule = _earlier(rule, np.uint16(class_usage[cls]))
+        rule = _earlier(rule, np.int64(class_usage[cls]))
     mode = layer_mode[layer]
     layer_speaks = layer != 0 and (mode == OVERRIDE or not has_raster or (mode == COMPLETE and seen == 0))
-    if painted[_BUILT_GROUND, k]:
+    if built_ground:
         cover = built_cover
     elif layer_speaks:
         cover = layer_cover[layer]
@@ -188,19 +186,32 @@ def _evaluate(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     else:
         cover = default_cover
     if rule == 0 and cover not in (0, ABSORB):
-        rule = np.uint16(default_rule[cover, 1 if zone else 0, 1 if painted[_NEAR_ROAD, k] else 0])
-    ossature = layer_speaks and layer_ossature[layer] and not painted[_BUILT_GROUND, k]
-    packed = np.int64(cover) | (np.int64(rule_usage[rule]) << USAGE_SHIFT) | (np.int64(rule) << RULE_SHIFT)
-    packed |= np.int64(painted[_COMMUNE, k]) << COMMUNE_SHIFT
-    if ossature:
+        rule = np.int64(default_rule[cover, 1 if zone else 0, 1 if near_road else 0])
+    packed = bits | np.int64(cover) | (np.int64(rule_usage[rule]) << USAGE_SHIFT) | (np.int64(rule) << RULE_SHIFT)
+    if layer_speaks and layer_ossature[layer] and not built_ground:
         packed |= 1 << OSSATURE_SHIFT
-    if zone:
-        packed |= 1 << ZONE_SHIFT
-    if painted[_PARK, k]:
-        packed |= 1 << PARK_SHIFT
-    if painted[_PHOTOVOLTAIC, k]:
-        packed |= 1 << (PARK_SHIFT + 1)
     return np.uint32(packed)
+
+
+_SLOTS = 1 << 12
+"""What the layers say is met again and again: the answers for every class are kept by a hash of it."""
+
+
+@njit(cache=True, nogil=True)
+def _context_of(painted, k):  # type: ignore[no-untyped-def]
+    """Return what segment ``k`` of the layers says, whatever the class: the inputs of :func:`_evaluate`, and a key."""
+    layer, built_ground = np.int64(painted[_COVER, k]), np.int64(painted[_BUILT_GROUND, k] != 0)
+    zone, near_road = np.int64(painted[_ZONE, k] != 0), np.int64(painted[_NEAR_ROAD, k] != 0)
+    rule = np.int64(painted[_USAGE, k])
+    if zone:
+        rule = _earlier(rule, np.int64(painted[_USAGE_IN_ZONE, k]))
+    on_sealed = np.int64(painted[_USAGE_ON_SEALED, k])
+    park, photovoltaic = np.int64(painted[_PARK, k] != 0), np.int64(painted[_PHOTOVOLTAIC, k] != 0)
+    bits = (zone << ZONE_SHIFT) | (park << PARK_SHIFT) | (photovoltaic << (PARK_SHIFT + 1))
+    # every part of the key has its own bits, so equal keys are equal contexts
+    key = layer | (rule << 16) | (on_sealed << 24) | (built_ground << 32) | (zone << 33) | (near_road << 34)
+    key |= (park << 35) | (photovoltaic << 36)
+    return (layer, built_ground, zone, near_road, rule, on_sealed, bits), key
 
 
 @njit(cache=True, nogil=True)
@@ -208,6 +219,7 @@ def _cross(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     class_ptr,
     class_start,
     class_value,
+    present,
     row_ptr,
     start,
     stop,
@@ -226,6 +238,7 @@ def _cross(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     rule_usage,
     default_rule,
 ):
+    """Cut rows by the layers first, then each segment by the classes: what the layers say is read once a segment."""
     height = len(row_ptr) - 1
     capacity = len(class_start) + 2 * len(start) + height
     out_ptr = np.zeros(height + 1, np.int64)
@@ -233,36 +246,44 @@ def _cross(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     out_value = np.empty(capacity, np.uint32)
     buffers = row_buffers(width)
     _, cuts, _, painted = buffers
+    no_class = np.empty(0, np.int32)
+    slot_key = np.full(_SLOTS, -1, np.int64)
+    answers = np.empty((_SLOTS, 256), np.uint32)
     n = 0
     for r in range(height):
         a, b = row_ptr[r], row_ptr[r + 1]
-        segments = paint_row(
-            buffers,
-            width,
-            class_start[class_ptr[r] : class_ptr[r + 1]],
-            start[a:b],
-            stop[a:b],
-            channel[a:b],
-            value[a:b],
-        )
-        run = class_ptr[r]
-        last = np.uint32(0)
-        first = True
+        segments = paint_row(buffers, width, no_class, start[a:b], stop[a:b], channel[a:b], value[a:b])
+        row_first = n
+        run, run_end = class_ptr[r], class_ptr[r + 1]
         for k in range(segments):
-            while run + 1 < class_ptr[r + 1] and class_start[run + 1] <= cuts[k]:
+            while run + 1 < run_end and class_start[run + 1] <= cuts[k]:
                 run += 1
-            if painted[_DOMAIN, k]:
-                packed = _evaluate(painted, k, class_value[run], has_raster, default_cover, built_cover,
-                                   sealed_cover, class_cover, class_usage, layer_cover, layer_mode,
-                                   layer_ossature, rule_usage, default_rule)  # fmt: skip
-            else:
-                packed = np.uint32(OUTSIDE)
-            if packed & 15 == 0 and painted[_DOMAIN, k] == CONTEXT:
-                packed = np.uint32(UNSEEN)
-            if first or packed != last:
-                out_start[n], out_value[n] = cuts[k], packed
-                n += 1
-                last = packed
-                first = False
+            domain = painted[_DOMAIN, k]
+            if domain == 0:
+                if n == row_first or out_value[n - 1] != OUTSIDE:
+                    out_start[n], out_value[n] = cuts[k], OUTSIDE
+                    n += 1
+                continue
+            context, key = _context_of(painted, k)
+            slot = (key ^ (key >> 11) ^ (key >> 23)) & (_SLOTS - 1)
+            if slot_key[slot] != key:
+                slot_key[slot] = key
+                for cls in present:
+                    answers[slot, cls] = _evaluate(
+                        context, cls, has_raster, default_cover, built_cover, sealed_cover, class_cover, class_usage,
+                        layer_cover, layer_mode, layer_ossature, rule_usage, default_rule)  # fmt: skip
+            commune = np.uint32(painted[_COMMUNE, k]) << np.uint32(COMMUNE_SHIFT)
+            column = cuts[k]
+            while True:
+                packed = answers[slot, class_value[run]] | commune
+                if domain == CONTEXT and packed & np.uint32(15) == 0:
+                    packed = np.uint32(UNSEEN)
+                if n == row_first or out_value[n - 1] != packed:
+                    out_start[n], out_value[n] = column, packed
+                    n += 1
+                if run + 1 >= run_end or class_start[run + 1] >= cuts[k + 1]:
+                    break
+                run += 1
+                column = class_start[run]
         out_ptr[r + 1] = n
     return out_ptr, out_start[:n].copy(), out_value[:n].copy()

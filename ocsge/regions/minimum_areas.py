@@ -76,6 +76,11 @@ class MinimumAreas:
     into_ossature: int
     """Weight of merging into the ossature whatever the codes; 0 = only when nothing else touches."""
 
+    @property
+    def largest_px(self) -> int:
+        """No region at or above this is ever absorbed for its area."""
+        return max(self.built_px, self.zone_px, self.elsewhere_px)
+
 
 @dataclass(frozen=True, slots=True)
 class Absorbed:

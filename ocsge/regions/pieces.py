@@ -174,7 +174,8 @@ def recoded(pieces: Pieces, key: NDArray[np.int32]) -> tuple[Pieces, NDArray[np.
         np.uint32
     )
     inside = pieces.label >= 0
-    run_value = np.where(inside, value[pieces.label], np.uint32(OUTSIDE)).astype(np.uint32)
+    run_value = np.full(len(inside), OUTSIDE, dtype=np.uint32)
+    run_value[inside] = value[pieces.label[inside]]
     old_label = pieces.label
     label, count = label_runs(pieces.runs.row_ptr, pieces.runs.start, run_value, pieces.runs.width, OUTSIDE)
     mapping = np.full(len(value), -1, dtype=np.int32)

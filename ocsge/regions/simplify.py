@@ -58,9 +58,7 @@ def simplify_arcs(
         # every corner of the graph is a turn or a node: none is superfluous
         return np.ones(len(corner), np.bool_)
     limit = float(tolerance_px)
-    must_bend = _parallel(
-        graph.link, graph.row, graph.col, arcs.start, arcs.leave, arcs.end, arcs.size, limit
-    )
+    must_bend = _parallel(graph.link, graph.row, graph.col, arcs.start, arcs.leave, arcs.end, arcs.size, limit)
     return _simplify(  # type: ignore[no-any-return]
         ptr,
         corner,

@@ -108,7 +108,7 @@ def pieces_of_core(
         ]
     )
     evidence = evidence_runs(classes, intervals, width=window.width, tables=engine.tables)
-    graph = region_graph(evidence)
+    graph = region_graph(evidence, small_px=engine.minimum.largest_px)
     sides = (
         window.row > whole.row,
         window.bottom < whole.bottom,

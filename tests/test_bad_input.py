@@ -1,0 +1,547 @@
+"""Bad vectors, codes, CRS and rasters: their exit code, one clear line, nothing published; or mended and counted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import pytest
+import shapely
+from small_commune import (
+    BOW_TIE,
+    BUILT,
+    CODE,
+    HOUSE,
+    SIDE,
+    Bench,
+    X,
+    Y,
+    box,
+    buildings,
+    classes,
+    communes,
+    cut,
+    write,
+    write_raster,
+)
+
+USAGE, DATA, UNWRITABLE, BUSY = 2, 65, 73, 75
+
+
+@pytest.fixture
+def bench(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr("ocsge.cli.derive._first_run", lambda: False)
+    return Bench(tmp_path, capfd)
+
+
+@pytest.fixture
+def ready(bench: Bench) -> Bench:
+    """A workspace with one commune and one house."""
+    bench.deliver(batiment=buildings())
+    return bench
+
+
+def reading_of(bench: Bench, layer: str) -> dict[str, object]:
+    """Return what run.json says of the reading of a layer."""
+    version = bench.published()
+    assert version is not None
+    path = version / f"runs/commune_code={CODE}/millesime=2022/run.json"
+    found: dict[str, object] = next(
+        row for row in json.loads(path.read_text(encoding="utf-8"))["layers"] if row["layer"] == layer
+    )
+    return found
+
+
+def polygons_of(bench: Bench) -> gpd.GeoDataFrame:
+    version = bench.published()
+    assert version is not None
+    return gpd.read_parquet(version / f"polygons/commune_code={CODE}/millesime=2022/part.parquet")
+
+
+def stock_of(bench: Bench) -> pd.Series:
+    version = bench.published()
+    assert version is not None
+    return pd.read_csv(version / "stock.csv", dtype={"commune_code": "str"}).iloc[0]
+
+
+def built_m2(bench: Bench) -> float:
+    found = polygons_of(bench)
+    return float(found.loc[found["code_cs"] == "CS1.1.1.1", "area_m2"].sum())
+
+
+def test_sound_files_give_a_result_and_say_nothing_on_stderr(ready: Bench) -> None:
+    done = ready.derive()
+    assert (done.code, done.errors) == (0, [])
+    assert built_m2(ready) == 400
+    assert stock_of(ready)["coverage_pct"] == 100
+
+
+# --- geometries
+
+
+def test_an_invalid_geometry_is_refused_when_told_to_stop(bench: Bench) -> None:
+    bench.deliver(batiment=buildings([HOUSE, BOW_TIE]))
+    words = ("batiment.gpkg", "layer batiment", "BATIMENT0000000000000001", "Self-intersection", "correct it")
+    bench.refuses(bench.derive("--invalid", "stop"), DATA, *words)
+
+
+def test_an_invalid_geometry_is_repaired_and_counted_with_its_change_of_area(bench: Bench) -> None:
+    bench.deliver(batiment=buildings([HOUSE, BOW_TIE]))
+    assert bench.derive().code == 0
+    reading = reading_of(bench, "bd_topo:batiment")
+    assert reading["repaired"] == 1
+    assert reading["repaired_area_m2"] == pytest.approx(BOW_TIE.area + 800)
+    assert built_m2(bench) == pytest.approx(400 + 800, rel=0.05)
+
+
+def test_null_and_empty_geometries_are_dropped(bench: Bench) -> None:
+    bench.deliver(batiment=buildings([HOUSE, None, shapely.Polygon()]))
+    assert bench.derive().code == 0
+    assert reading_of(bench, "bd_topo:batiment")["kept"] == 1
+    assert built_m2(bench) == 400
+
+
+def test_duplicated_buildings_are_dropped_and_counted_and_the_stock_is_the_same(ready: Bench) -> None:
+    assert ready.derive().code == 0
+    once = stock_of(ready)["stock_ha"]
+    path = ready.folder / "batiment.gpkg"
+    path.unlink()
+    twice = buildings([HOUSE, HOUSE], cleabs=["A", "A"])
+    assert ready.add(write(path, batiment=twice)).code == 0
+    assert ready.derive().code == 0
+    assert reading_of(ready, "bd_topo:batiment")["duplicates"] == 1
+    assert stock_of(ready)["stock_ha"] == once
+
+
+def test_two_buildings_of_one_outline_count_once_in_area(bench: Bench) -> None:
+    bench.deliver(batiment=buildings([HOUSE, HOUSE]))
+    assert bench.derive().code == 0
+    assert reading_of(bench, "bd_topo:batiment")["duplicates"] == 0
+    assert built_m2(bench) == 400
+
+
+def test_objects_created_after_the_millesime_are_dropped_and_counted(bench: Bench) -> None:
+    dates = pd.to_datetime(["2022-12-31", "2023-01-01"])
+    bench.deliver(batiment=buildings([HOUSE, box(20, 20, 40, 40)], date_creation=dates))
+    assert bench.derive().code == 0
+    assert reading_of(bench, "bd_topo:batiment")["after_millesime"] == 1
+    assert built_m2(bench) == 400
+
+
+def test_fictitious_zones_give_no_usage(bench: Bench) -> None:
+    zones = gpd.GeoDataFrame(
+        {
+            "categorie": ["Industriel et commercial"] * 2,
+            "nature": ["Carrière"] * 2,
+            "nature_detaillee": [""] * 2,
+            "fictif": ["Oui", "Non"],
+        },
+        geometry=[box(0, 0, 100, 200), box(100, 0, 200, 200)],
+        crs=2154,
+    )
+    bench.deliver(zone_d_activite_ou_d_interet=zones)
+    assert bench.derive().code == 0
+    found = polygons_of(bench).set_index("code_us")["area_m2"]
+    assert found.to_dict() == {"US6.3": 20_000, "US1.3": 20_000}
+
+
+# --- coordinate reference systems
+
+
+@pytest.fixture
+def without_crs(bench: Bench) -> Bench:
+    bench.deliver()
+    with pytest.warns(UserWarning, match="crs"):
+        write(bench.folder / "batiment.shp", batiment=buildings(crs=None))
+    assert bench.add(bench.folder / "batiment.shp").code == 0
+    return bench
+
+
+def test_a_layer_without_crs_is_refused_and_told_how_to_go_on(without_crs: Bench) -> None:
+    without_crs.refuses(without_crs.derive(), DATA, "batiment.shp", "layer batiment", "no CRS", "--assume-crs")
+
+
+def test_a_layer_without_crs_is_read_in_the_crs_stated(without_crs: Bench) -> None:
+    assert without_crs.derive("--assume-crs", 2154).code == 0
+    assert built_m2(without_crs) == 400
+
+
+def test_communes_whose_coordinates_are_outside_their_crs_are_refused(bench: Bench) -> None:
+    mislabelled = communes().set_crs(4326, allow_override=True)
+    assert bench.add(write(bench.folder / "commune.gpkg", commune=mislabelled)).code == 0
+    bench.refuses(bench.derive(), DATA, "commune.gpkg", "layer commune", "(664100, 6360100)", "correct the file")
+
+
+def test_a_layer_in_another_known_crs_is_reprojected_before_anything_is_measured(bench: Bench) -> None:
+    bench.deliver(batiment=buildings().to_crs(4326))
+    assert bench.derive().code == 0
+    assert reading_of(bench, "bd_topo:batiment")["reprojected"] == 1
+    assert built_m2(bench) == pytest.approx(400, abs=4)
+
+
+@pytest.mark.parametrize(("epsg", "words"), [(4326, ("perimetre.gpkg", "EPSG:2154")), (3857, ("EPSG:3857", "2154"))])
+def test_a_perimeter_alone_is_refused_in_a_crs_that_measures_no_area(
+    ready: Bench, epsg: int, words: tuple[str, ...]
+) -> None:
+    path = write(ready.folder / "perimetre.gpkg", perimetre=communes().to_crs(epsg))
+    ready.refuses(ready.derive("--perimetre", path, commune=None), DATA, *words)
+
+
+@pytest.mark.parametrize("epsg", [4326, 3857])
+def test_a_perimeter_with_its_commune_is_reprojected_and_measured_in_the_official_crs(ready: Bench, epsg: int) -> None:
+    half = communes(box(0, 0, 100, SIDE))
+    path = write(ready.folder / "moitie.gpkg", moitie=half.to_crs(epsg))
+    assert ready.derive("--perimetre", path).code == 0
+    version = ready.published()
+    assert version is not None
+    table = pd.read_csv(version / "perimetre=moitie/stock.csv")
+    assert table["surface_ha"].tolist() == [pytest.approx(2.0, abs=0.02)]
+
+
+def test_a_perimeter_alone_takes_the_communes_it_meets(ready: Bench) -> None:
+    path = write(ready.folder / "moitie.gpkg", moitie=communes(box(0, 0, 100, SIDE)))
+    assert ready.derive("--perimetre", path, commune=None).code == 0
+    version = ready.published()
+    assert version is not None
+    table = pd.read_csv(version / "perimetre=moitie/stock.csv", dtype={"commune_code": "str"})
+    assert table[["commune_code", "surface_ha"]].to_numpy().tolist() == [[CODE, 2.0]]
+
+
+@pytest.mark.parametrize("commune", [CODE, None])
+def test_a_perimeter_away_from_every_commune_is_refused(ready: Bench, commune: str | None) -> None:
+    path = write(ready.folder / "loin.gpkg", loin=communes(box(5000, 5000, 5100, 5100)))
+    outcome = ready.derive("--perimetre", path, commune=commune)
+    ready.refuses(outcome, DATA, "loin.gpkg", "commune", "check its CRS and extent")
+
+
+def test_a_perimeter_in_degrees_labelled_in_metres_is_refused(ready: Bench) -> None:
+    wrong = communes().to_crs(4326).set_crs(2154, allow_override=True)
+    path = write(ready.folder / "degres.gpkg", degres=wrong)
+    ready.refuses(ready.derive("--perimetre", path), DATA, "degres.gpkg", "layer degres", "outside RGF93")
+
+
+def test_a_perimeter_without_crs_is_refused(ready: Bench) -> None:
+    with pytest.warns(UserWarning, match="crs"):
+        path = write(ready.folder / "zone.shp", zone=communes(crs=None))
+    ready.refuses(ready.derive("--perimetre", path), DATA, "zone.shp", "no CRS")
+
+
+def test_a_perimeter_without_polygon_is_refused(ready: Bench) -> None:
+    points = gpd.GeoDataFrame({"a": [1, 2]}, geometry=[shapely.Point(X, Y), None], crs=2154)
+    path = write(ready.folder / "points.gpkg", points=points)
+    ready.refuses(ready.derive("--perimetre", path), DATA, "points.gpkg", "no polygon")
+
+
+def test_a_table_given_as_perimeter_is_refused(ready: Bench) -> None:
+    path = ready.folder / "table.gpkg"
+    pyogrio.write_dataframe(pd.DataFrame({"a": [1]}), path, layer="table")
+    ready.refuses(ready.derive("--perimetre", path), DATA, "table.gpkg", "one layer of polygons")
+
+
+def test_a_perimeter_of_several_layers_is_refused_and_they_are_listed(ready: Bench) -> None:
+    path = write(ready.folder / "deux.gpkg", nord=communes(), sud=communes())
+    ready.refuses(ready.derive("--perimetre", path), DATA, "deux.gpkg", "nord, sud")
+
+
+# --- vector files and codes
+
+
+@pytest.mark.parametrize(("name", "share"), [("batiment.gpkg", 0.5), ("batiment.shp", 0.8)])
+def test_a_truncated_vector_file_is_not_registered(bench: Bench, name: str, share: float) -> None:
+    path = cut(write(bench.folder / name, batiment=buildings()), share)
+    bench.refuses(bench.add(path), DATA, name, "truncated", "download or copy it again")
+    assert not (bench.workspace / "sources.json").exists()
+
+
+def test_a_file_truncated_after_it_was_registered_is_refused(ready: Bench) -> None:
+    cut(ready.folder / "batiment.gpkg")
+    ready.refuses(ready.derive(), DATA, "batiment.gpkg", "changed since it was registered", "ocsge catalog add")
+
+
+def test_a_registered_file_that_is_gone_is_refused(ready: Bench) -> None:
+    (ready.folder / "batiment.gpkg").unlink()
+    ready.refuses(ready.derive(), DATA, "batiment.gpkg", "no such file", "ocsge catalog add")
+
+
+@pytest.mark.parametrize("name", ["zone_construite.gpkg", "zone_construite.shp"])
+def test_a_truncated_zone_construite_is_refused(ready: Bench, name: str) -> None:
+    path = cut(write(ready.folder / name, zone_construite=communes()))
+    ready.refuses(ready.derive("--zone-construite", path), DATA, name, "truncated")
+
+
+def test_a_missing_field_is_refused_with_the_fields_found(bench: Bench) -> None:
+    path = write(bench.folder / "batiment.gpkg", batiment=buildings().drop(columns="usage_1"))
+    words = ("batiment.gpkg", "layer batiment", "needs usage_1", "fields found: cleabs, nature")
+    bench.refuses(bench.add(path), DATA, *words)
+
+
+def test_a_damaged_list_of_sources_is_refused(ready: Bench) -> None:
+    (ready.workspace / "sources.json").write_text("{")
+    ready.refuses(ready.derive(), DATA, "sources.json", "register the sources again")
+
+
+def test_a_workspace_without_data_is_refused(bench: Bench) -> None:
+    bench.refuses(bench.derive(), DATA, "no data registered", "ocsge catalog add")
+
+
+def test_a_commune_in_no_source_is_refused(ready: Bench) -> None:
+    ready.refuses(ready.derive(commune="12002"), DATA, "12002", "admin_express:commune", "ocsge catalog add")
+
+
+@pytest.mark.parametrize("code", ["1200", "2C004", "Olemps", "99123", "../12"])
+def test_a_text_that_is_no_insee_code_is_a_wrong_parameter(ready: Bench, code: str) -> None:
+    ready.refuses(ready.derive(commune=code), USAGE, code, "commune")
+
+
+def test_communes_of_two_projections_are_a_wrong_parameter(ready: Bench) -> None:
+    ready.refuses(ready.derive("--commune", "97411"), USAGE, "different CRS", "separate runs")
+
+
+def test_nothing_to_derive_is_a_wrong_parameter(ready: Bench) -> None:
+    ready.refuses(ready.derive(commune=None), USAGE, "--commune", "--perimetre")
+
+
+# --- rasters
+
+
+def wrong_type(path: Path) -> Path:
+    return write_raster(path, classes().astype(np.uint16))
+
+
+def three_bands(path: Path) -> Path:
+    return write_raster(path, np.stack([classes()] * 3))
+
+
+def twelve_bands(path: Path) -> Path:
+    return write_raster(path, np.stack([classes()] * 12))
+
+
+def no_crs(path: Path) -> Path:
+    return write_raster(path, classes(), crs=None)
+
+
+def another_crs(path: Path) -> Path:
+    return write_raster(path, classes(), crs="EPSG:32631")
+
+
+def misaligned(path: Path) -> Path:
+    return write_raster(path, classes(), offset=0.3)
+
+
+def another_resolution(path: Path) -> Path:
+    return write_raster(path, classes(), resolution=0.3)
+
+
+def truncated(path: Path) -> Path:
+    return cut(write_raster(path, classes()))
+
+
+def truncated_head(path: Path) -> Path:
+    return cut(write_raster(path, classes()), 0.001)
+
+
+def unknown_numbers(path: Path) -> Path:
+    values = classes()
+    values[50:60, 50:60] = 99
+    return write_raster(path, values)
+
+
+def undeclared_nodata(path: Path) -> Path:
+    values = classes()
+    values[50:60, 50:60] = 0
+    return write_raster(path, values)
+
+
+def elsewhere(path: Path) -> Path:
+    return write_raster(path, classes(), offset=50_000.0)
+
+
+RASTER_FAULTS = {
+    wrong_type: ("1 band(s) of uint16", "expected one uint8 band"),
+    three_bands: ("3 band(s) of uint8", "expected one uint8 band"),
+    twelve_bands: ("12 bands of scores", "15 classes", "--numbering"),
+    no_crs: ("declares no CRS", "EPSG:2154"),
+    another_crs: ("EPSG:32631", "EPSG:2154", "reproject"),
+    misaligned: ("664000.300", "--resample"),
+    another_resolution: ("0.3 m", "--resample"),
+    truncated: ("cannot be read", "truncated", "fetch it again"),
+    truncated_head: ("cannot be opened", "whole"),
+    unknown_numbers: ("[99]", "cosia_vector_numero", "--numbering"),
+    undeclared_nodata: ("[0]", "cosia_vector_numero"),
+    elsewhere: ("meets none of the territory", "(664000, 6360000, 664200, 6360200)"),
+}
+
+
+@pytest.mark.parametrize("fault", RASTER_FAULTS, ids=lambda fault: fault.__name__)
+def test_a_raster_that_cannot_be_used_is_refused(ready: Bench, fault) -> None:  # type: ignore[no-untyped-def]
+    path = fault(ready.folder / "dalle.tif")
+    ready.refuses(ready.derive_with(path), DATA, "dalle.tif", *RASTER_FAULTS[fault])
+
+
+def test_a_raster_off_the_grid_is_read_when_told_to_resample(ready: Bench) -> None:
+    path = write_raster(ready.folder / "dalle.tif", classes(side=400), resolution=0.5, offset=0.2)
+    assert ready.derive_with(path, "--resample").code == 0
+    assert stock_of(ready)["surface_ha"] == 4
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_hole_of_declared_nodata_is_filled_and_reported(ready: Bench, value: int) -> None:
+    values = classes()
+    values[20:40, 20:40] = value
+    assert ready.derive_with(write_raster(ready.folder / "dalle.tif", values, nodata=value)).code == 0
+    row = stock_of(ready)
+    assert row["filled_ha"] == 0.04
+    assert row["coverage_pct"] == pytest.approx(99)
+    assert "coverage<99.5" in row["flags"]
+    assert set(polygons_of(ready)["code_cs"]) == {"CS1.1.1.1", "CS2.2.1"}
+
+
+def test_a_small_hole_is_filled_and_reported_without_a_flag(ready: Bench) -> None:
+    values = classes()
+    values[20:30, 20:30] = 255
+    assert ready.derive_with(write_raster(ready.folder / "dalle.tif", values, nodata=255)).code == 0
+    row = stock_of(ready)
+    assert (row["filled_ha"], row["coverage_pct"]) == (0.01, pytest.approx(99.75))
+    assert "coverage" not in row["flags"]
+
+
+def test_a_raster_of_half_the_commune_is_used_and_flagged(ready: Bench) -> None:
+    path = write_raster(ready.folder / "dalle.tif", classes()[:, :100])
+    assert ready.derive_with(path).code == 0
+    row = stock_of(ready)
+    # half of the house is west of the middle; its other half is known from BD TOPO
+    assert row["filled_ha"] == 2 - 0.02
+    assert row["coverage_pct"] == pytest.approx(50.5)
+    assert row["flags"].startswith("coverage<99.5")
+
+
+def test_the_first_dalle_by_name_wins_where_two_overlap_and_area_counts_once(ready: Bench) -> None:
+    folder = ready.folder / "dalles"
+    folder.mkdir()
+    write_raster(folder / "a.tif", classes())
+    write_raster(folder / "b.tif", classes(BUILT))
+    assert ready.derive_with(folder).code == 0
+    assert built_m2(ready) == 400
+    assert stock_of(ready)["surface_ha"] == 4
+
+
+def test_the_numbering_of_a_raster_is_never_guessed(ready: Bench) -> None:
+    path = write_raster(ready.folder / "dalle.tif", classes())
+    ready.refuses(ready.derive("--cosia", path), USAGE, "dalle.tif", "--numbering", "flair_hub", "never guessed")
+
+
+def test_an_unknown_numbering_is_refused_with_the_known_ones(ready: Bench) -> None:
+    path = write_raster(ready.folder / "dalle.tif", classes())
+    outcome = ready.derive("--cosia", path, "--numbering", "flair")
+    ready.refuses(outcome, USAGE, "'flair'", "cosia_vector_numero", "flair_hub")
+
+
+def test_a_folder_without_raster_is_refused(ready: Bench) -> None:
+    (ready.folder / "vide").mkdir()
+    ready.refuses(ready.derive_with(ready.folder / "vide"), DATA, "vide", "no raster found", "GeoTIFF")
+
+
+# --- class polygons
+
+
+def class_polygons(path: Path, names: list[str], numbers: list[int]) -> Path:
+    halves = [box(0, 0, 200, 100), box(0, 100, 200, 200)]
+    return write(path, vecto=gpd.GeoDataFrame({"numero": numbers, "classe": names}, geometry=halves, crs=2154))
+
+
+def test_class_polygons_of_unknown_class_are_refused_and_counted(ready: Bench) -> None:
+    path = class_polygons(ready.folder / "D012_2022_660_6370_vecto.gpkg", ["Pelouse", "Pelouze"], [12, 99])
+    ready.refuses(ready.derive("--cosia", path), DATA, "cosia:vector", "1 polygons of unknown class (Pelouze)")
+
+
+def test_class_polygons_are_read_by_name_whatever_their_case_and_number(ready: Bench) -> None:
+    # the numbers are those of another delivery: 9 is Feuillu in the vector product
+    path = class_polygons(ready.folder / "D012_2022_660_6370_vecto.gpkg", ["pelouse ", "PELOUSE"], [9, 9])
+    assert ready.derive("--cosia", path).code == 0
+    assert set(polygons_of(ready)["code_cs"]) == {"CS1.1.1.1", "CS2.2.1"}
+
+
+def test_class_polygons_away_from_the_territory_are_refused(ready: Bench) -> None:
+    frame = gpd.GeoDataFrame({"numero": [12], "classe": ["Pelouse"]}, geometry=[box(300, 0, 400, 100)], crs=2154)
+    path = write(ready.folder / "D012_2022_660_6370_vecto.gpkg", vecto=frame)
+    ready.refuses(ready.derive("--cosia", path), DATA, "cosia:vector", "no class polygon meets the territory")
+
+
+# --- rules, parameters, workspace
+
+
+def test_a_wrong_value_in_an_overlay_of_the_rules_is_refused(ready: Bench) -> None:
+    overlay = ready.folder / "regles"
+    overlay.mkdir()
+    header = "name,value,unit,low,high,source,article,applies_from,applies_to,confidence,note\n"
+    (overlay / "minimum_area_m2.csv").write_text(f"{header}built,deux cents,m²,,,choix,,,,low,\n", encoding="utf-8")
+    outcome = ready.derive("--rules", overlay)
+    ready.refuses(outcome, DATA, "minimum_area_m2.csv:2", "value", "deux cents")
+
+
+def test_a_table_that_does_not_exist_in_an_overlay_is_refused(ready: Bench) -> None:
+    overlay = ready.folder / "regles"
+    overlay.mkdir()
+    (overlay / "seuils.csv").write_text("name,value\n")
+    ready.refuses(ready.derive("--rules", overlay), DATA, "seuils.csv", "not a rule table")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"millesime": "2O22"}, ("--millesime", "2O22", "ocsge derive --help")),
+        ({"millesime": 22}, ("22", "2022 for instance")),
+        ({"millesime": 20222}, ("20222",)),
+    ],
+)
+def test_a_bad_millesime_is_a_wrong_parameter(ready: Bench, options: dict[str, object], words: tuple[str]) -> None:
+    ready.refuses(ready.derive(**options), USAGE, *words)
+
+
+@pytest.mark.parametrize("resolution", ["0.3", "0", "-1", "2", "fin"])
+def test_a_bad_resolution_is_a_wrong_parameter(ready: Bench, resolution: str) -> None:
+    ready.refuses(ready.derive("--resolution", resolution), USAGE, "resolution", resolution.strip("-"))
+
+
+def test_a_missing_file_is_a_wrong_parameter(ready: Bench) -> None:
+    outcome = ready.derive("--cosia", ready.folder / "absent.tif")
+    ready.refuses(outcome, USAGE, "--cosia", "absent.tif", "does not exist")
+
+
+def test_a_workspace_that_cannot_be_written_is_refused(ready: Bench) -> None:
+    (ready.folder / "fichier").write_text("not a folder")
+    ready.workspace = ready.folder / "fichier" / "w"
+    outcome = ready.derive()
+    assert (outcome.code, len(outcome.errors)) == (UNWRITABLE, 1)
+    assert "fichier/w" in outcome.errors[0]
+    assert "choose a folder you may write to" in outcome.errors[0]
+
+
+def test_a_workspace_in_use_is_refused_with_its_holder(ready: Bench) -> None:
+    hold = (
+        "import sys\nfrom pathlib import Path\nfrom ocsge.store import Workspace\n"
+        "with Workspace(Path(sys.argv[1])).locked():\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(ready.workspace)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        ready.refuses(ready.derive(), BUSY, ready.workspace, f"process {holder.pid}", "wait for it to end")
+        holder.communicate("")
+    assert ready.derive().code == 0
+
+
+def test_a_refused_run_leaves_the_published_result_as_it_was(ready: Bench) -> None:
+    assert ready.derive().code == 0
+    before = ready.published()
+    refused = ready.derive_with(truncated(ready.folder / "dalle.tif"))
+    assert refused.code == DATA
+    assert ready.published() == before
+    assert built_m2(ready) == 400
