@@ -65,7 +65,7 @@ class Derivation:
     """Name of the perimeter, null for whole communes."""
 
     def polygons(self) -> gpd.GeoDataFrame:
-        """Read the polygons of the territory, table ``ARTIFICIALISED``, CRS of the run."""
+        """Read the polygons of the territory: ``id``, ``millesime`` and table ``ARTIFICIALISED``, CRS of the run."""
         parts = [
             gpd.read_parquet(path)
             for code in self.commune_codes
@@ -369,10 +369,11 @@ def _published(store: Workspace, domain: Domain, millesime: int, key: str) -> De
 
 def _named_communes(domain: Domain, polygons: gpd.GeoDataFrame) -> pd.DataFrame:
     """Return what a stock tells of its communes; of a part of a commune, neither the outline nor the inhabitants."""
-    if domain.perimetre is None:
-        return domain.communes
-    met = domain.communes["commune_code"].isin(polygons["commune_code"])
-    return pd.DataFrame(domain.communes[met].drop(columns=["geometry", "population"], errors="ignore"))
+    named: pd.DataFrame = domain.communes
+    if domain.perimetre is not None:
+        met = named["commune_code"].isin(polygons["commune_code"])
+        named = named[met].drop(columns=["geometry", "population"], errors="ignore")
+    return named
 
 
 def _codes(domain: Domain, version: Path, millesime: int) -> tuple[str, ...]:

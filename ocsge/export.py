@@ -49,7 +49,8 @@ def write_parquet(
     """Write polygons as GeoParquet 1.1, with the bounding box of each row and zstd compression.
 
     The file holds every column, those of a hive path too (``commune_code=…/millesime=…``), so that it can be
-    read alone. DuckDB reads a folder of them; it keeps ``commune_code`` as text because the file says so.
+    read alone. Read a folder of them with DuckDB and ``hive_partitioning = false``: guessing from the path
+    would turn a commune code into a number.
 
     Parameters
     ----------

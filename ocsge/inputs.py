@@ -235,10 +235,12 @@ def _vector_evidence(sources: Sequence[Source], *, domain: Domain, rules: Rules)
     by_name = {c.name.casefold(): number for c, number in numbered_classes(rules, _VECTOR_NUMBERING)}
     known = set(by_name.values())
     names = frame["classe"].astype("str").str.strip().str.casefold()
-    number = names.map(by_name).fillna(frame["numero"]).to_numpy(dtype="float64", na_value=-1)
+    # a number is no proof: it changes with the delivery, so it only stands in for a name that is not there
+    unnamed = frame["classe"].isna() | (names == "")
+    number = names.map(by_name).where(~unnamed, frame["numero"]).to_numpy(dtype="float64", na_value=-1)
     unknown = ~frame.index.isin(frame.index[[value in known for value in number]])
     if unknown.any():
-        examples = ", ".join(sorted(set(frame.loc[unknown, "classe"].astype("str")))[:5])
+        examples = ", ".join(sorted(set(frame.loc[unknown, "classe"].fillna("no name").astype("str")))[:5])
         raise CodeError(f"{VECTOR}: {int(unknown.sum())} polygons of unknown class ({examples}); correct their classe")
     frame = frame.assign(number=number.astype("int64"))
     digests = tuple(source.sha256 for source in sources if source.layer == VECTOR)

@@ -114,7 +114,7 @@ def draw_map(
         _write_legend(figure, legend, hectares, notes)
         _draw_scale_and_north(axes)
         _write_texts(figure, title, credit)
-        publish(path, lambda temporary: figure.savefig(temporary, format="png", metadata={"Software": None}))
+        publish(path, lambda temporary: figure.savefig(temporary, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 3}))
 
 
 def _classes(

@@ -103,32 +103,7 @@ class WindowedRun:
                 for core in cores
             ],
         )
-        zone_window = metre_window(domain.window, grid.pixels_per_m)
-        zone_path = self._zone(official, built, zone_window, engine)
-        territory = (False, *(bool(inside) for inside in domain.in_territory))
-        results = run(
-            "regions",
-            [
-                stages.PiecesJob(
-                    self.store.path,
-                    self.key,
-                    grid,
-                    domain.window,
-                    core,
-                    shapes_path,
-                    classes,
-                    built,
-                    zone_path,
-                    zone_window,
-                    territory,
-                    engine.windows,
-                )
-                for core in cores
-            ],
-            stages.merge_regions,
-            jobs=self.jobs,
-            on_done=lambda done, total: self.tell("regions", done, total),
-        )
+        results = self._regions(cores, shapes_path, classes, built, official, engine)
         whole = stages.stitch(
             [(core, result.path) for core, result in zip(cores, results, strict=True)], window=domain.window
         )
@@ -138,6 +113,45 @@ class WindowedRun:
             inputs=inputs,
             official_zone=official is not None,
             context_is_enough=all(result.context_is_enough for result in results),
+        )
+
+    def _regions(
+        self,
+        cores: list[Window],
+        shapes: Path,
+        classes: stages.Placed,
+        built: stages.Placed,
+        official: gpd.GeoDataFrame | None,
+        engine: Engine,
+    ) -> list[stages.PiecesResult]:
+        """Merge the regions of every window, once the zone construite of the whole domain is known."""
+        domain = self.domain
+        zone_window = metre_window(domain.window, domain.grid.pixels_per_m)
+        zone = self._zone(official, built, zone_window, engine)
+        territory = (False, *(bool(inside) for inside in domain.in_territory))
+        jobs = [
+            stages.PiecesJob(
+                self.store.path,
+                self.key,
+                domain.grid,
+                domain.window,
+                core,
+                shapes,
+                classes,
+                built,
+                zone,
+                zone_window,
+                territory,
+                engine.windows,
+            )
+            for core in cores
+        ]
+        return run(
+            "regions",
+            jobs,
+            stages.merge_regions,
+            jobs=self.jobs,
+            on_done=lambda done, total: self.tell("regions", done, total),
         )
 
     def _cores(self) -> list[Window]:

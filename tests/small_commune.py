@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
@@ -19,6 +18,7 @@ from ocsge.store import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -132,7 +132,9 @@ class Bench:
         with pytest.raises(SystemExit) as stop:
             main([str(argument) for argument in arguments])
         printed = self.capfd.readouterr()
-        return Outcome(int(stop.value.code or 0), [line for line in printed.err.splitlines() if line.strip()], printed.out)
+        return Outcome(
+            int(stop.value.code or 0), [line for line in printed.err.splitlines() if line.strip()], printed.out
+        )
 
     def add(self, path: Path) -> Outcome:
         return self.ocsge("catalog", "add", path, "--workspace", self.workspace)

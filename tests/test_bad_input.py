@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
@@ -30,6 +30,9 @@ from small_commune import (
     write,
     write_raster,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 USAGE, DATA, UNWRITABLE, BUSY = 2, 65, 73, 75
 

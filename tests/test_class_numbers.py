@@ -55,5 +55,5 @@ def test_classes_come_by_number() -> None:
 
 
 def test_an_unknown_system_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ParameterError, match="'cosia' is unknown; one of cosia_argmax_2023, .*gers_2022"):
+    with pytest.raises(ParameterError, match=r"'cosia' is unknown; one of cosia_argmax_2023, .*gers_2022"):
         numbered_classes(RULES, "cosia")

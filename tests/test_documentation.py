@@ -286,7 +286,7 @@ def test_every_file_of_a_version_is_described(terminal: Terminal) -> None:
 
 def test_every_flag_of_a_stock_is_described(terminal: Terminal) -> None:
     text = RESULTS.read_text(encoding="utf-8")
-    flags = str(stock_of(terminal, "demo").flags).split("+")
+    flags = str(stock_of(terminal, "demo")["flags"]).split("+")
     assert flags == ["default_cover", "derived_zone_construite"]
     for flag in (*flags, "preview", "no_data"):
         assert f"| `{flag}` |" in text
@@ -299,7 +299,8 @@ def test_a_rule_table_is_described(table: str) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "data_catalog").glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_product_is_listed_in_the_catalogue_readme(path: Path) -> None:
-    assert f"`{path.name}`" in (ROOT / "data_catalog" / "README.md").read_text(encoding="utf-8")
+    listed = f"`{path.name}`" in (ROOT / "data_catalog" / "README.md").read_text(encoding="utf-8")
+    assert listed, f"data_catalog/README.md does not list {path.name}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -31,5 +31,5 @@ def test_what_a_wheel_carries_is_found_before_what_stands_beside_the_package(
 
 
 def test_a_missing_directory_says_to_install_again() -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere/ is missing.*reinstall the package"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere/ is missing.*reinstall the package"):
         shipped_directory("nowhere")

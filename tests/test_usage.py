@@ -28,9 +28,7 @@ STEPS = usage_steps(RULES)
 
 def position(order: int, *, surroundings: bool = False) -> int:
     """Return the position of a step, from 1."""
-    return 1 + next(
-        i for i, step in enumerate(STEPS) if step.row.order == order and step.surroundings is surroundings
-    )
+    return 1 + next(i for i, step in enumerate(STEPS) if step.row.order == order and step.surroundings is surroundings)
 
 
 def cover(code: str) -> int:
@@ -95,7 +93,7 @@ def test_a_flag_gives_no_usage() -> None:
 
 def test_too_many_rules_for_the_engine_are_refused() -> None:
     rows = RULES.layer_usages * 3
-    with pytest.raises(RulesError, match="layer_usages.csv: .* steps, a spread counting twice; the engine numbers 127"):
+    with pytest.raises(RulesError, match=r"layer_usages.csv: .* steps, .*the engine numbers 127"):
         usage_steps(replace(RULES, layer_usages=rows))
 
 

@@ -164,11 +164,17 @@ def _print_sensitivity(table: pd.DataFrame, *, title: str) -> None:
     view = Table("rule", "row", "unit", title=title)
     for name in ("low", "value", "high", "stock low ha", "stock ha", "stock high ha", "effect %"):
         view.add_column(name, justify="right", no_wrap=True)
-    for line in table.itertuples():
-        bounds = ["" if value != value else f"{value:g}" for value in (line.low, line.value, line.high)]  # noqa: PLR0124
-        stocks = [f"{value:.1f}" for value in (line.stock_low_ha, line.stock_ha, line.stock_high_ha)]
-        view.add_row(str(line.rule), str(line.row), str(line.unit), *bounds, *stocks, f"{line.effect_pct:.1f}")
+    for line in table.to_dict("records"):
+        bounds = [_decimals(line[name], "g") for name in ("low", "value", "high")]
+        stocks = [_decimals(line[f"stock_{name}ha"], ".1f") for name in ("low_", "", "high_")]
+        names = [str(line[name]) for name in ("rule", "row", "unit")]
+        view.add_row(*names, *bounds, *stocks, _decimals(line["effect_pct"], ".1f"))
     _console().print(view)
+
+
+def _decimals(value: object, form: str) -> str:
+    number = float("nan") if value is None else float(str(value))
+    return "" if number != number else format(number, form)  # noqa: PLR0124  (NaN differs from itself)
 
 
 def _console() -> Console:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 NO_DATA = 255
 """Class number of pixels no raster covers, whatever the numbering system."""
 _SUFFIXES = {".tif", ".tiff", ".jp2", ".vrt"}
+_BLOCK_CACHE_MB = 64
 _SCORE_BANDS = 10
 """A raster with at least this many uint8 bands holds one band of scores a class."""
 
@@ -123,6 +124,8 @@ def class_strips(
     """
     numbers = np.asarray(score_classes, dtype=np.uint8)
     with ExitStack() as stack:
+        # blocks are read once, in order: GDAL's default cache, a share of the machine's memory, would only fill up
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_BLOCK_CACHE_MB))
         opened = [(tile, _open(tile, grid, stack)) for tile in tiles if _overlaps(tile.window, window)]
         # strips begin at multiples of the global row, so the blocks of a tile are decoded once
         row = window.row
@@ -216,6 +219,7 @@ def _read_strip(
     opened: list[tuple[RasterTile, DatasetReader | WarpedVRT]], strip: Window, numbers: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     out: NDArray[np.uint8] | None = None
+    written: list[Window] = []
     for tile, dataset in opened:
         if not _overlaps(tile.window, strip):
             continue
@@ -233,11 +237,16 @@ def _read_strip(
         classes = _classes(bands, tile, numbers)
         if out is None and classes.shape == (strip.height, strip.width):
             out = classes
+            written.append(w)
             continue
         if out is None:
             out = np.full((strip.height, strip.width), NO_DATA, dtype=np.uint8)
         view = out[row - strip.row : bottom - strip.row, col - strip.col : right - strip.col]
-        np.copyto(view, classes, where=view == NO_DATA)
+        if any(_overlaps(w, other) for other in written):
+            np.copyto(view, classes, where=view == NO_DATA)
+        else:
+            view[:] = classes
+        written.append(w)
     return np.full((strip.height, strip.width), NO_DATA, dtype=np.uint8) if out is None else out
 
 
@@ -245,7 +254,9 @@ def _classes(bands: NDArray[np.uint8], tile: RasterTile, numbers: NDArray[np.uin
     if tile.bands == 1:
         classes: NDArray[np.uint8] = bands[0]
         if tile.nodata is not None and tile.nodata != NO_DATA:
-            classes = np.where(classes == tile.nodata, np.uint8(NO_DATA), classes)
+            holes = classes == tile.nodata
+            if holes.any():
+                classes[holes] = NO_DATA
         return classes
     if tile.bands != len(numbers):
         raise RasterError(

@@ -49,10 +49,15 @@ def built_cells(built: Runs, *, window: Window, pixels_per_m: int) -> NDArray[np
 
 def zone_construite(built: NDArray[np.bool_], zone: ZoneConstruite) -> Runs:
     """Return the zone construite of built 1 m cells, as runs of 0 and 1 on the same cells."""
-    grown = _within(built, zone.dilation_m)
+    grown = _within(built, True, zone.dilation_m)
     if zone.erosion_m > 0:
-        grown = grown & ~_within(~grown, zone.erosion_m)
+        # in place: the cells of a run are its largest arrays
+        near_outside = _within(grown, False, zone.erosion_m)
+        np.logical_not(near_outside, out=near_outside)
+        np.logical_and(grown, near_outside, out=grown)
+        del near_outside
     runs = runs_of_strips([grown.view(np.uint8)], width=grown.shape[1])
+    del grown
     runs = _without_small(runs, value=1, minimum=zone.minimum_area_m2)
     return _without_small(runs, value=0, minimum=zone.minimum_hole_m2)
 
@@ -136,41 +141,45 @@ def _sample_rows(row_ptr, start, value, rows, centre, step, width):  # type: ign
     return cells
 
 
-@njit(cache=True, nogil=True)
-def _within(mask, radius):  # type: ignore[no-untyped-def]
-    """Return the cells whose centre is within ``radius`` cells of a cell of ``mask``.
+_BLOCK_ROWS = 512
 
-    Vertical distances by two scans of each column, then every cell paints the columns it reaches: linear and
-    exact.
+
+@njit(cache=True, nogil=True)
+def _within(mask, wanted, radius):  # type: ignore[no-untyped-def]
+    """Return the cells whose centre is within ``radius`` cells of a cell where ``mask`` is ``wanted``.
+
+    Vertical distances by two scans of each column, then every cell paints the columns it reaches: linear and exact.
+    Blocks of rows are worked on in turn, each with the rows it can see, so that memory does not grow with the mask.
     """
     height, width = mask.shape
     reach = int(radius)
     far = reach + 1
-    vertical = np.empty((height, width), np.int32)
-    for c in range(width):
-        vertical[0, c] = 0 if mask[0, c] else far
-    for r in range(1, height):
-        for c in range(width):
-            vertical[r, c] = 0 if mask[r, c] else min(vertical[r - 1, c] + 1, far)
-    for r in range(height - 2, -1, -1):
-        for c in range(width):
-            vertical[r, c] = min(vertical[r, c], vertical[r + 1, c] + 1)
     half = np.empty(far, np.int32)
     for v in range(far):
         half[v] = int(np.sqrt(radius * radius - v * v) + 1e-9)
     out = np.zeros((height, width), np.bool_)
+    vertical = np.empty((_BLOCK_ROWS + 2 * reach, width), np.int16)
     change = np.zeros(width + 1, np.int32)
-    for r in range(height):
-        change[:] = 0
-        for c in range(width):
-            v = vertical[r, c]
-            if v <= reach:
-                change[max(c - half[v], 0)] += 1
-                change[min(c + half[v] + 1, width)] -= 1
-        depth = 0
-        for c in range(width):
-            depth += change[c]
-            out[r, c] = depth > 0
+    for top in range(0, height, _BLOCK_ROWS):
+        first, last = max(top - reach, 0), min(top + _BLOCK_ROWS + reach, height)
+        for r in range(first, last):
+            for c in range(width):
+                above = vertical[r - 1 - first, c] if r > first else far
+                vertical[r - first, c] = 0 if mask[r, c] == wanted else min(above + 1, far)
+        for r in range(last - 2, first - 1, -1):
+            for c in range(width):
+                vertical[r - first, c] = min(vertical[r - first, c], vertical[r + 1 - first, c] + 1)
+        for r in range(top, min(top + _BLOCK_ROWS, height)):
+            change[:] = 0
+            for c in range(width):
+                v = vertical[r - first, c]
+                if v <= reach:
+                    change[max(c - half[v], 0)] += 1
+                    change[min(c + half[v] + 1, width)] -= 1
+            depth = 0
+            for c in range(width):
+                depth += change[c]
+                out[r, c] = depth > 0
     return out
 
 
