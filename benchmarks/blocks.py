@@ -97,9 +97,7 @@ def _draw_houses(block: Block, out: Objects) -> None:
             _draw_lot(block, out, block.at(u, (lot + 0.5) / lots), along, side, height / lots, width / 4)
 
 
-def _draw_lot(
-    block: Block, out: Objects, street: Shape, along: Shape, side: float, front: float, depth: float
-) -> None:
+def _draw_lot(block: Block, out: Objects, street: Shape, along: Shape, side: float, front: float, depth: float) -> None:
     """Draw one plot: house, drive, terrace, shed, pool, kitchen garden, hedge and trees."""
     rng = block.rng
     if rng.random() < 0.05:
@@ -136,9 +134,7 @@ def _draw_lot(
         out.rectangle(YARD, POOL, pool, direction, rng.uniform(7, 10), rng.uniform(3.5, 5))
     if rng.random() < 0.45:
         garden = shifted(at, along, rng.normal(0, 8), side * rng.uniform(10, 24))
-        out.ellipse(
-            PATCH, LOOSE if rng.random() < 0.9 else BARE, garden, rng.uniform(4, 10), 0.7, rng.uniform(0, 3)
-        )
+        out.ellipse(PATCH, LOOSE if rng.random() < 0.9 else BARE, garden, rng.uniform(4, 10), 0.7, rng.uniform(0, 3))
     if rng.random() < 0.5:
         hedge = shifted(street, along, front / 2, side * depth * 0.6)
         out.rectangle(CROWN, BROADLEAF if rng.random() < 0.6 else SHRUB, hedge, along, 2.2, depth * 0.7)
@@ -177,9 +173,7 @@ def _draw_centre(block: Block, out: Objects) -> None:
                 _trees(block, out, shifted(at, along, 0, depth), count=5, spread=8, radius=2.8)
 
 
-def _zone(
-    block: Block, out: Objects, category: str, nature: str, detail: str | None, *, fictive: bool = False
-) -> None:
+def _zone(block: Block, out: Objects, category: str, nature: str, detail: str | None, *, fictive: bool = False) -> None:
     out.add(
         "zone_d_activite_ou_d_interet",
         shapely.Polygon(np.round(block.part(0.05, 0.05, 0.95, 0.95), 2)),
@@ -252,9 +246,7 @@ def _draw_equipment(block: Block, out: Objects) -> None:
         out.add("cimetiere", area, nature="Civil", nature_detaillee=None)
     pitch = out.rectangle(YARD, LAWN, block.at(0.25, 0.6), along, 105 * scale, 68 * scale)
     court = out.rectangle(YARD, SEALED, block.at(0.2, 0.2), along, 36 * scale, 18 * scale)
-    out.add(
-        "terrain_de_sport", pitch, nature="Grand terrain de sport", nature_detaillee="Terrain de football"
-    )
+    out.add("terrain_de_sport", pitch, nature="Grand terrain de sport", nature_detaillee="Terrain de football")
     out.add("terrain_de_sport", court, nature="Terrain de tennis", nature_detaillee=None)
     for v in (0.2, 0.45):
         at = block.at(0.6, v)
@@ -314,13 +306,9 @@ def _draw_hedge(block: Block, out: Objects, u: float, v0: float, v1: float) -> N
     count = max(2, int((v1 - v0) * height / 5))
     for k in range(count):
         if rng.random() < 0.85:
-            _trees(
-                block, out, block.at(u, v0 + (v1 - v0) * (k + 0.5) / count), count=1, spread=0.8, radius=3.2
-            )
+            _trees(block, out, block.at(u, v0 + (v1 - v0) * (k + 0.5) / count), count=1, spread=0.8, radius=3.2)
     axis = shapely.LineString([block.at(u, v0 + 0.02), block.at(u, v1 - 0.02)])
-    out.add(
-        "zone_de_vegetation", shapely.set_precision(axis.buffer(3, cap_style="flat"), 0.01), nature="Haie"
-    )
+    out.add("zone_de_vegetation", shapely.set_precision(axis.buffer(3, cap_style="flat"), 0.01), nature="Haie")
 
 
 def _draw_farm(block: Block, out: Objects) -> None:
@@ -330,9 +318,7 @@ def _draw_farm(block: Block, out: Objects) -> None:
     out.ellipse(PATCH, SEALED, shifted(at, along, 5, 4), 18, 0.7)
     for k, forward in enumerate((-22.0, 0.0, 24.0)):
         place = shifted(at, along, forward, 14 * (-1) ** k)
-        draw_building(
-            out, block, place, along, length=rng.uniform(16, 34), width=rng.uniform(10, 18), usage="Agricole"
-        )
+        draw_building(out, block, place, along, length=rng.uniform(16, 34), width=rng.uniform(10, 18), usage="Agricole")
     home = shifted(at, along, 10, -22)
     draw_building(out, block, home, along, length=15, width=9, usage="Résidentiel")
     if rng.random() < 0.3:
@@ -346,9 +332,7 @@ def _draw_wood(block: Block, out: Objects) -> None:
     rng = block.rng
     out.quad(GROUND, LAWN, block.corners)
     conifers = rng.random() < 0.2
-    wood = out.quad(
-        FIELD, CONIFER if conifers else BROADLEAF, block.part(0.04, 0.05, 0.96, rng.uniform(0.6, 0.96))
-    )
+    wood = out.quad(FIELD, CONIFER if conifers else BROADLEAF, block.part(0.04, 0.05, 0.96, rng.uniform(0.6, 0.96)))
     mixed = "Forêt fermée mixte" if rng.random() < 0.2 else "Forêt fermée de feuillus"
     out.add("zone_de_vegetation", wood, nature="Forêt fermée de conifères" if conifers else mixed)
     for _ in range(14):

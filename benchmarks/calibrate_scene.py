@@ -52,9 +52,7 @@ def read_palette(path: Path) -> NDArray[np.int64]:
     """Return the RGB colours of classes 1 to 15 of the vector product, shape (15, 3)."""
     with path.open(encoding="utf-8") as text:
         rows = {
-            int(r["cosia_vector_numero"]): r["colour_cosia"]
-            for r in csv.DictReader(text)
-            if r["cosia_vector_numero"]
+            int(r["cosia_vector_numero"]): r["colour_cosia"] for r in csv.DictReader(text) if r["cosia_vector_numero"]
         }
     return np.array([[int(rows[k][i : i + 2], 16) for i in (1, 3, 5)] for k in range(1, 16)])
 
@@ -124,17 +122,14 @@ def calibrate(folder: Path, class_codes: Path) -> dict[str, Any]:
         middle = math.radians((source.bounds.top + source.bounds.bottom) / 2)
         width_m, height_m = source.res[0] * 111_320 * math.cos(middle), source.res[1] * 111_150
     steps = {
-        name: texture(c, width_m, height_m)
-        for name, c in classes_of_colours(rgb, read_palette(class_codes)).items()
+        name: texture(c, width_m, height_m) for name, c in classes_of_colours(rgb, read_palette(class_codes)).items()
     }
     final = steps["majority"]
     return {
         "credit": CREDIT,
         "pixel_m": [round(width_m, 4), round(height_m, 4)],
         "target_runs_per_km2_0_2m": TARGET_RUNS_PER_KM2,
-        "runs_per_km2_0_2m_from_rows": {
-            name: round(s["runs_per_row_km"] * 5000) for name, s in steps.items()
-        },
+        "runs_per_km2_0_2m_from_rows": {name: round(s["runs_per_row_km"] * 5000) for name, s in steps.items()},
         "patches_per_km2_by_step": {name: s["patches_per_km2"] for name, s in steps.items()},
         "class_shares": final["class_shares"],
         "texture_1m": final,

@@ -72,21 +72,14 @@ class Objects:
     features: list[tuple[str, BaseGeometry, dict[str, Any]]] = field(default_factory=list)
     """Layer, geometry and attributes of each vector object."""
 
-    def rectangle(
-        self, rank: int, cover: int, at: Shape, along: Shape, length: float, width: float
-    ) -> Polygon:
+    def rectangle(self, rank: int, cover: int, at: Shape, along: Shape, length: float, width: float) -> Polygon:
         """Paint a rectangle centred ``at``, its length ``along`` a unit direction; return it as a polygon."""
         (x, y), (ux, uy), a, b = at, along, length / 2, width / 2
         self.paints.append((rank, RECTANGLE, cover, (x, y, ux, uy, a, b, 0.0, 0.0)))
-        corners = [
-            (s * a * ux - t * b * uy, s * a * uy + t * b * ux)
-            for s, t in ((1, 1), (-1, 1), (-1, -1), (1, -1))
-        ]
+        corners = [(s * a * ux - t * b * uy, s * a * uy + t * b * ux) for s, t in ((1, 1), (-1, 1), (-1, -1), (1, -1))]
         return Polygon([(round(x + p, 2), round(y + q, 2)) for p, q in corners])
 
-    def ellipse(
-        self, rank: int, cover: int, at: Shape, radius: float, flat: float = 1.0, turn: float = 0.0
-    ) -> None:
+    def ellipse(self, rank: int, cover: int, at: Shape, radius: float, flat: float = 1.0, turn: float = 0.0) -> None:
         """Paint an ellipse whose second radius is ``flat`` times the first."""
         shape = (at[0], at[1], math.cos(turn), math.sin(turn), radius, radius * flat, 0.0, 0.0)
         self.paints.append((rank, ELLIPSE, cover, shape))
@@ -184,14 +177,10 @@ def draw_roads(ground: Ground, i: int, j: int, out: Objects) -> None:
         urban = ground.urban(i, j)
         out.band(ROAD, SEALED, line, width / 2 + (2.2 if urban else 0.3))
         known = importance != "5" or rng.random() < 0.5
-        _add_road(
-            out, line, nature="Route à 1 chaussée", importance=importance, width=width if known else None
-        )
+        _add_road(out, line, nature="Route à 1 chaussée", importance=importance, width=width if known else None)
 
 
-def _add_road(
-    out: Objects, line: NDArray[np.float64], *, nature: str, importance: str, width: float | None
-) -> None:
+def _add_road(out: Objects, line: NDArray[np.float64], *, nature: str, importance: str, width: float | None) -> None:
     out.add(
         "troncon_de_route",
         LineString(np.round(line, 2)),
@@ -224,9 +213,7 @@ def on_line(ground: Ground, at: Shape, reach: float) -> bool:
     """Tell whether a point is within about ``reach`` metres of a river or a railway."""
     x, y = at[0] - ground.xmin, at[1] - ground.ymin
     ranks = range(_line_count(ground))
-    return any(
-        abs(x - _river_x(ground, k, y)) < reach or abs(y - _rail_y(ground, k, x)) < reach for k in ranks
-    )
+    return any(abs(x - _river_x(ground, k, y)) < reach or abs(y - _rail_y(ground, k, x)) < reach for k in ranks)
 
 
 def _line_count(ground: Ground) -> int:
@@ -247,9 +234,7 @@ def draw_lines(ground: Ground) -> Objects:
         out.band(STREAM, WATER, river, RIVER_HALF_WIDTH_M)
         out.band(ROAD, LOOSE, rail, RAIL_HALF_WIDTH_M)
         for start in range(0, len(river) - 1, 20):
-            area = LineString(river[start : start + 21]).buffer(
-                RIVER_HALF_WIDTH_M, cap_style="flat", quad_segs=2
-            )
+            area = LineString(river[start : start + 21]).buffer(RIVER_HALF_WIDTH_M, cap_style="flat", quad_segs=2)
             add_water(out, shapely.set_precision(area, 0.01), "Ecoulement naturel", "Permanent")
         for start in range(0, len(rail) - 1, 10):
             out.add(
@@ -347,9 +332,7 @@ def draw_building(
         shape = shape.union(shapely.affinity.translate(side, at[0] - drift[0], at[1] - drift[1]))
     if fate > 0.96:
         return
-    year = int(
-        rng.choice([2006, 2009, 2012, 2015, 2018, 2020, 2022], p=[0.4, 0.2, 0.15, 0.1, 0.09, 0.04, 0.02])
-    )
+    year = int(rng.choice([2006, 2009, 2012, 2015, 2018, 2020, 2022], p=[0.4, 0.2, 0.15, 0.1, 0.09, 0.04, 0.02]))
     homes = max(1, round(shape.area / 150)) if usage == "Résidentiel" else None
     nature = "Industriel, agricole ou commercial" if usage in ("Agricole", "Industriel") else "Indifférenciée"
     out.add(

@@ -55,9 +55,7 @@ def _cpu_s(who: int) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _run_function(
-    pipe: Connection, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> None:
+def _run_function(pipe: Connection, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     wall, cpu = time.perf_counter(), _cpu_s(resource.RUSAGE_SELF)
     try:
         result = fn(*args, **kwargs)
@@ -88,9 +86,7 @@ def _in_child(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
         answer = ours.recv()
     except EOFError:
         child.join()
-        raise RuntimeError(
-            f"{fn.__name__}: the process ended with code {child.exitcode} and no result"
-        ) from None
+        raise RuntimeError(f"{fn.__name__}: the process ended with code {child.exitcode} and no result") from None
     finally:
         ours.close()
     child.join()

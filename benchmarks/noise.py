@@ -84,9 +84,7 @@ def smooth_noise(
 
 
 @njit(cache=True)
-def _paint(
-    tile: NDArray, row0: int, col0: int, n: float, kinds: NDArray, shapes: NDArray, classes: NDArray
-) -> None:
+def _paint(tile: NDArray, row0: int, col0: int, n: float, kinds: NDArray, shapes: NDArray, classes: NDArray) -> None:
     height, width = tile.shape
     for p in range(kinds.size):
         s, kind = shapes[p], kinds[p]

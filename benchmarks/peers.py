@@ -63,10 +63,7 @@ class PeerResult:
 
 def usage_layers(scene: Scene) -> gpd.GeoDataFrame:
     """Return the land-use polygons of a scene, columns ``usage`` (1..20) and geometry, the last winning."""
-    read = {
-        name: pyogrio.read_dataframe(scene.vectors, layer=name)
-        for name, _ in pyogrio.list_layers(scene.vectors)
-    }
+    read = {name: pyogrio.read_dataframe(scene.vectors, layer=name) for name, _ in pyogrio.list_layers(scene.vectors)}
     read["rpg"] = pyogrio.read_dataframe(scene.rpg, layer="parcelles_graphiques")
     roads, rail = read["troncon_de_route"], read["troncon_de_voie_ferree"]
     roads = roads[roads["nature"] == "Route à 1 chaussée"]
@@ -85,9 +82,7 @@ def usage_layers(scene: Scene) -> gpd.GeoDataFrame:
         (roads.geometry.buffer(width / 2, cap_style="flat"), 4),
         (rail.geometry.buffer(5.0, cap_style="flat"), 8),
     ]
-    frames = [
-        gpd.GeoDataFrame({"usage": np.broadcast_to(u, len(g)), "geometry": g.to_numpy()}) for g, u in parts
-    ]
+    frames = [gpd.GeoDataFrame({"usage": np.broadcast_to(u, len(g)), "geometry": g.to_numpy()}) for g, u in parts]
     layers = pd.concat(frames, ignore_index=True)
     layers["usage"] = layers["usage"].astype("int64")
     layers["geometry"] = shapely.intersection(layers.geometry.to_numpy(), shapely.box(*scene.bounds))
@@ -101,10 +96,7 @@ def _read_covers(scene: Scene) -> tuple[NDArray[np.uint8], rasterio.Affine]:
 
 
 def _polygonise(keys: NDArray[Any], transform: rasterio.Affine) -> gpd.GeoDataFrame:
-    rows = [
-        (shapely.geometry.shape(g), int(v))
-        for g, v in features.shapes(keys, transform=transform, connectivity=4)
-    ]
+    rows = [(shapely.geometry.shape(g), int(v)) for g, v in features.shapes(keys, transform=transform, connectivity=4)]
     geometry, key = zip(*rows, strict=True)
     return gpd.GeoDataFrame({"key": key}, geometry=list(geometry))
 
@@ -142,9 +134,7 @@ def _flattened(layers: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         rows.append((int(layers["usage"].iloc[start[0]]), shapely.difference(merged, taken)))
         taken = shapely.union(taken, merged)
     usage, geometry = zip(*rows, strict=True)
-    return gpd.GeoDataFrame({"usage": usage}, geometry=list(geometry), crs=layers.crs).explode(
-        ignore_index=True
-    )
+    return gpd.GeoDataFrame({"usage": usage}, geometry=list(geometry), crs=layers.crs).explode(ignore_index=True)
 
 
 def _stretches(values: NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -160,9 +150,7 @@ def _eliminated(table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     left, right = shapely.STRtree(geometry).query(geometry[small], predicate="intersects")
     left = small[left]
     left, right = left[left != right], right[left != right]
-    shared = shapely.length(
-        shapely.intersection(shapely.boundary(geometry[left]), shapely.boundary(geometry[right]))
-    )
+    shared = shapely.length(shapely.intersection(shapely.boundary(geometry[left]), shapely.boundary(geometry[right])))
     pairs = pd.DataFrame({"left": left, "right": right, "shared": shared})
     best = pairs[pairs["shared"] > 0].sort_values(["left", "shared", "right"]).groupby("left")["right"].last()
     target = np.arange(len(table))
@@ -177,9 +165,7 @@ def geopandas_overlay(folder: Path) -> PeerResult:
     covers, transform = _read_covers(scene)
     ground = _polygonise(covers, transform).set_crs(scene.epsg)
     crossed = gpd.overlay(ground, _flattened(usage_layers(scene)), how="union", keep_geom_type=True)
-    crossed["key"] = crossed["key"].fillna(0).astype("int64") * PER_COVER + crossed["usage"].fillna(0).astype(
-        "int64"
-    )
+    crossed["key"] = crossed["key"].fillna(0).astype("int64") * PER_COVER + crossed["usage"].fillna(0).astype("int64")
     parts = crossed[["key", "geometry"]].dissolve(by="key").explode().reset_index()
     final = _eliminated(parts)
     return _result(final.geometry.to_numpy(), (final["key"] // PER_COVER).to_numpy())

@@ -211,9 +211,7 @@ def _swap_tables() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     return limits, swaps
 
 
-def class_tile(
-    ground: Ground, *, row: int, col: int, height: int, width: int, resolution: float
-) -> NDArray[np.uint8]:
+def class_tile(ground: Ground, *, row: int, col: int, height: int, width: int, resolution: float) -> NDArray[np.uint8]:
     """Return the classes of a window given in global pixels: the same whatever window asks for a pixel."""
     n = 1 / resolution
     margin = math.ceil(1.1 * sum(a for _, a in WARP) * n)
@@ -272,9 +270,7 @@ def _write_raster(
         for top in range(0, height, TILE_PX):
             for left in range(0, width, TILE_PX):
                 h, w = min(TILE_PX, height - top), min(TILE_PX, width - left)
-                tile = class_tile(
-                    ground, row=row + top, col=col + left, height=h, width=w, resolution=resolution
-                )
+                tile = class_tile(ground, row=row + top, col=col + left, height=h, width=w, resolution=resolution)
                 sink.write(tile, 1, window=Window(left, top, w, h))
     if cog:
         rasterio.shutil.copy(
@@ -351,9 +347,7 @@ def _layers(ground: Ground) -> dict[str, gpd.GeoDataFrame]:
     return frames
 
 
-def make_scene(
-    folder: Path, *, area_km2: float, seed: int = 1, epsg: int = 2154, resolution: float = 0.2
-) -> Scene:
+def make_scene(folder: Path, *, area_km2: float, seed: int = 1, epsg: int = 2154, resolution: float = 0.2) -> Scene:
     """Write a square synthetic territory and return its files.
 
     Parameters

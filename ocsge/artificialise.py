@@ -275,9 +275,7 @@ def _fragile(
     return _texts(names[by_trees + 2 * by_area.astype(np.int64)])
 
 
-def _reason_kinds(
-    decided: Absorption, matrix_artif: NDArray[np.bool_], thresholds: _Thresholds
-) -> NDArray[np.int64]:
+def _reason_kinds(decided: Absorption, matrix_artif: NDArray[np.bool_], thresholds: _Thresholds) -> NDArray[np.int64]:
     stayed_small = decided.state & matrix_artif & (decided.group_px < thresholds.threshold_px)
     return np.select(
         [

@@ -258,7 +258,7 @@ def measure(
     """
     tell = execution.progress
     tell("sources", 0, 1)
-    sources = find_sources(store.path, communes=request.communes, extra=(request.zone_construite,))
+    sources = find_sources(store.path, communes=request.communes, zone_construite=request.zone_construite)
     epsg = run_epsg(request.communes, request.perimetre)
     grid = Grid.at_resolution(epsg=epsg, resolution_m=request.resolution)
     step_m = context_m = rules.interpretation_threshold["context_m"]
@@ -269,6 +269,7 @@ def measure(
             sources=sources,
             grid=grid,
             context_m=context_m,
+            assume_crs=request.assume_crs,
         )
         classes = find_class_evidence(
             request.cosia,
@@ -277,8 +278,18 @@ def measure(
             rules=rules,
             numbering=request.numbering,
             resample=request.resample,
+            invalid=request.invalid,
+            assume_crs=request.assume_crs,
         )
-        key = run_key(domain, sources, classes, rules, millesime=request.millesime, invalid=request.invalid)
+        key = run_key(
+            domain,
+            sources,
+            classes,
+            rules,
+            millesime=request.millesime,
+            invalid=request.invalid,
+            assume_crs=request.assume_crs,
+        )
         tell("sources", 1, 1)
         if reuse and (done := _published(store, domain, request.millesime, key)) is not None:
             return done

@@ -117,6 +117,7 @@ def domain_of(
     sources: Sequence[Source],
     grid: Grid,
     context_m: float,
+    assume_crs: int | None = None,
 ) -> Domain:
     """Return the domain of a run.
 
@@ -141,9 +142,9 @@ def domain_of(
     codes = sorted({check_commune_code(code) for code in communes})
     area = None if perimetre is None else _perimetre_area(perimetre, grid.epsg)
     if codes:
-        asked = read_communes(sources, epsg=grid.epsg, codes=codes)
+        asked = read_communes(sources, epsg=grid.epsg, assume_crs=assume_crs, codes=codes)
     else:
-        met = read_communes(sources, epsg=grid.epsg, bounds=tuple(shapely.bounds(area).tolist()))
+        met = read_communes(sources, epsg=grid.epsg, assume_crs=assume_crs, bounds=tuple(shapely.bounds(area).tolist()))
         asked = met[met.intersects(area)].reset_index(drop=True)
     if asked.empty:
         raise LayerError(
@@ -156,7 +157,9 @@ def domain_of(
     if shapely.area(territory) == 0:
         raise LayerError(f"{perimetre}: the perimeter meets none of the communes asked for; check its CRS and extent")
     context = shapely.buffer(territory, context_m, quad_segs=8)
-    around = read_communes(sources, epsg=grid.epsg, bounds=tuple(shapely.bounds(context).tolist()))
+    around = read_communes(
+        sources, epsg=grid.epsg, assume_crs=assume_crs, bounds=tuple(shapely.bounds(context).tolist())
+    )
     domain = Domain(
         grid=grid,
         window=_on_whole_metres(grid, tuple(shapely.bounds(context).tolist())),

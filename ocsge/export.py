@@ -43,9 +43,7 @@ _GDAL_ERRORS = (
 )
 
 
-def write_parquet(
-    frame: gpd.GeoDataFrame, path: Path, *, provenance: Mapping[str, object] | None = None
-) -> None:
+def write_parquet(frame: gpd.GeoDataFrame, path: Path, *, provenance: Mapping[str, object] | None = None) -> None:
     """Write polygons as GeoParquet 1.1, with the bounding box of each row and zstd compression.
 
     The file holds every column, those of a hive path too (``commune_code=…/millesime=…``), so that it can be
@@ -68,14 +66,10 @@ def write_parquet(
     """
     polygons = _exported(frame).drop(columns=["in_territory"], errors="ignore")
     plain = io.BytesIO()
-    polygons.to_parquet(
-        plain, index=False, schema_version="1.1.0", write_covering_bbox=True, geometry_encoding="WKB"
-    )
+    polygons.to_parquet(plain, index=False, schema_version="1.1.0", write_covering_bbox=True, geometry_encoding="WKB")
     table = pq.read_table(pa.BufferReader(plain.getvalue()))
     if provenance is not None:
-        table = table.replace_schema_metadata(
-            {**table.schema.metadata, b"ocsge": json_bytes(dict(provenance))}
-        )
+        table = table.replace_schema_metadata({**table.schema.metadata, b"ocsge": json_bytes(dict(provenance))})
 
     def verify(temporary: Path) -> None:
         if pq.read_metadata(temporary).num_rows != len(polygons):
@@ -310,8 +304,6 @@ def _gdal_refusals(write: Callable[[Path], None], path: Path) -> Callable[[Path]
             write(temporary)
         except _GDAL_ERRORS as error:
             reason = str(error).replace(str(temporary), path.name)
-            raise OutputError(
-                f"{path}: GDAL cannot write it ({reason}); check the disk and its free space"
-            ) from error
+            raise OutputError(f"{path}: GDAL cannot write it ({reason}); check the disk and its free space") from error
 
     return guarded

@@ -254,10 +254,7 @@ def _query(sql: str, polygons: pd.DataFrame) -> pd.DataFrame:
 def _reason_kinds(reasons: pd.Series) -> pd.Series:
     codes, texts = pd.factorize(reasons)
     kinds = np.array(
-        [
-            next((kind for kind, marker in REASON_MARKERS.items() if marker in text), "matrix")
-            for text in texts
-        ],
+        [next((kind for kind, marker in REASON_MARKERS.items() if marker in text), "matrix") for text in texts],
         dtype=object,
     )
     return pd.Series(kinds[codes] if len(codes) else [], dtype="str")
@@ -269,9 +266,7 @@ def _communes(communes: pd.DataFrame | None, with_polygons: pd.Index) -> pd.Data
         named = pd.DataFrame(index=with_polygons)
     else:
         require(communes, COMMUNES, where=f"{WHERE}.stock")
-        named = pd.DataFrame(
-            {new: communes[old] for old, new in _COMMUNE_COLUMNS.items() if old in communes.columns}
-        )
+        named = pd.DataFrame({new: communes[old] for old, new in _COMMUNE_COLUMNS.items() if old in communes.columns})
         twice = named["commune_code"][named["commune_code"].duplicated()]
         if len(twice):
             raise DataError(

@@ -67,8 +67,12 @@ class Inputs:
     """What reading each layer met and did."""
 
 
-def find_sources(workspace: Path, *, communes: Sequence[str], extra: Sequence[Path | None] = ()) -> tuple[Source, ...]:
-    """Return the sources of a run: those of the workspace, else those shipped for its communes, and ``extra`` files.
+def find_sources(
+    workspace: Path, *, communes: Sequence[str], zone_construite: Path | None = None
+) -> tuple[Source, ...]:
+    """Return the sources of a run: those of the workspace, else those shipped for its communes.
+
+    A zone construite given by hand takes the place of a registered one.
 
     Raises
     ------
@@ -81,9 +85,9 @@ def find_sources(workspace: Path, *, communes: Sequence[str], extra: Sequence[Pa
     sources = list(registered)
     if not any(source.layer == COMMUNES for source in sources):
         sources.extend(embedded_sources(communes))
-    for path in extra:
-        if path is not None:
-            sources.extend(recognise(path))
+    if zone_construite is not None:
+        sources = [source for source in sources if source.layer != ZONE]
+        sources.extend(recognise(zone_construite, layer=ZONE))
     if not sources:
         raise DataError(
             f"{workspace}: no data registered; add BD TOPO and ADMIN EXPRESS with "
@@ -160,6 +164,8 @@ def find_class_evidence(
     rules: Rules,
     numbering: str | None,
     resample: bool = False,
+    invalid: Invalid = "repair",
+    assume_crs: int | None = None,
 ) -> ClassEvidence | None:
     """Return the class raster or polygons of a run, or None when there are none.
 
@@ -187,7 +193,7 @@ def find_class_evidence(
     if rasters:
         return _raster_evidence(rasters, domain=domain, rules=rules, numbering=numbering, resample=resample)
     if any(source.layer == VECTOR for source in sources):
-        return _vector_evidence(sources, domain=domain, rules=rules)
+        return _vector_evidence(sources, domain=domain, rules=rules, invalid=invalid, assume_crs=assume_crs)
     return None
 
 
@@ -227,8 +233,18 @@ def _check_meets(tiles: Sequence[RasterTile], domain: Domain) -> None:
     )
 
 
-def _vector_evidence(sources: Sequence[Source], *, domain: Domain, rules: Rules) -> ClassEvidence:
-    frame = read_layer(sources, VECTOR, bounds=domain.bounds, epsg=domain.grid.epsg, millesime=None).frame
+def _vector_evidence(
+    sources: Sequence[Source], *, domain: Domain, rules: Rules, invalid: Invalid, assume_crs: int | None
+) -> ClassEvidence:
+    frame = read_layer(
+        sources,
+        VECTOR,
+        bounds=domain.bounds,
+        epsg=domain.grid.epsg,
+        millesime=None,
+        invalid=invalid,
+        assume_crs=assume_crs,
+    ).frame
     shapely.prepare(domain.territory)
     if not shapely.intersects(frame.geometry.values, domain.territory).any():
         raise LayerError(f"{VECTOR}: no class polygon meets the territory; give the blocks of the territory")

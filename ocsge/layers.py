@@ -16,7 +16,7 @@ from ocsge.catalog import Catalog, Source, check_commune_code, check_run_epsg, e
 from ocsge.columns import canonical_column, empty_column
 from ocsge.errors import CrsError, LayerError
 from ocsge.geometry_repair import Invalid, repair
-from ocsge.vector_files import VectorLayer, check_plausible, probe_vector_layer, read_features
+from ocsge.vector_files import VectorLayer, check_plausible, count_without_geometry, probe_vector_layer, read_features
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,6 +148,9 @@ def _read_source(
     crs = _crs_of(found, assume_crs=assume_crs, where=where)
     names = entry.fields_of(found.fields)
     try:
+        if found.bounds is not None and np.isfinite(found.bounds).all():
+            # before the box of the run selects features: in a wrong CRS it would select none, without a word
+            check_plausible(found.bounds, crs=crs, where=where)
         raw = read_features(
             source.path,
             source.layer_name,
@@ -161,6 +164,7 @@ def _read_source(
         kept = raw.frame[~null]
         if len(kept):
             check_plausible(tuple(kept.total_bounds), crs=crs, where=where)
+        unplaced = 0 if bounds is None else count_without_geometry(source.path, source.layer_name, found)
         kept, reprojected = _reproject(kept, crs=crs, epsg=epsg, where=where)
     except ProjError as error:
         raise CrsError(f"{where}: its CRS cannot be used ({error}); correct it") from error
@@ -173,8 +177,8 @@ def _read_source(
     report = ReadReport(
         layer=entry.id,
         sources=(source,),
-        read=len(raw.frame),
-        null_or_empty=int(null.sum()) - raw.unreadable + int(lost.sum()) - fixed.other_kind,
+        read=len(raw.frame) + unplaced,
+        null_or_empty=unplaced + int(null.sum()) - raw.unreadable + int(lost.sum()) - fixed.other_kind,
         unreadable=raw.unreadable,
         other_kind=fixed.other_kind,
         repaired=fixed.repaired + raw.closed,

@@ -114,7 +114,12 @@ def draw_map(
         _write_legend(figure, legend, hectares, notes)
         _draw_scale_and_north(axes)
         _write_texts(figure, title, credit)
-        publish(path, lambda temporary: figure.savefig(temporary, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 3}))
+        publish(
+            path,
+            lambda temporary: figure.savefig(
+                temporary, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 3}
+            ),
+        )
 
 
 def _classes(
@@ -129,9 +134,7 @@ def _classes(
         unknown = sorted({str(code) for code in classes} - set(colours))
         if unknown:
             raise CodeError(f"cover code {', '.join(unknown)}: no colour in the nomenclature of the rules")
-        legend = [
-            (code, colour, f"{code} {labels.get(code, '')}".strip()) for code, colour in colours.items()
-        ]
+        legend = [(code, colour, f"{code} {labels.get(code, '')}".strip()) for code, colour in colours.items()]
     else:
         raise ParameterError(f"map of {kind!r}: choose couverture or artificialisation")
     met = set(classes)
@@ -167,9 +170,7 @@ def _legend_height(legend: list[tuple[str, str, str]], notes: list[str]) -> floa
 def _map_axes(figure: Figure, height: float, bounds: tuple[float, float, float, float]) -> Axes:
     """Return axes whose units are metres in both directions, centred on the bounds."""
     total = height + _TITLE_IN + _FOOT_IN
-    axes = figure.add_axes(
-        (_MARGIN_IN / _WIDTH_IN, _FOOT_IN / total, _MAP_WIDTH_IN / _WIDTH_IN, height / total)
-    )
+    axes = figure.add_axes((_MARGIN_IN / _WIDTH_IN, _FOOT_IN / total, _MAP_WIDTH_IN / _WIDTH_IN, height / total))
     xmin, ymin, xmax, ymax = bounds
     half = 0.51 * max((xmax - xmin) / _MAP_WIDTH_IN, (ymax - ymin) / height)
     x, y = (xmin + xmax) / 2, (ymin + ymax) / 2
@@ -185,9 +186,7 @@ def _fill(axes: Axes, geometries: NDArray[np.object_], colour: str) -> None:
     parts = parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON]
     # The thin edge of the same colour hides the hairlines that antialiasing leaves between neighbours.
     paths = _paths(parts)
-    axes.add_collection(
-        PathCollection(paths, facecolor=colour, edgecolor=colour, linewidth=0.25), autolim=False
-    )
+    axes.add_collection(PathCollection(paths, facecolor=colour, edgecolor=colour, linewidth=0.25), autolim=False)
 
 
 def _stroke(axes: Axes, outline: shapely.Geometry) -> None:
@@ -216,9 +215,7 @@ def _write_legend(
     left, top = width - _LEGEND_IN, height - _TITLE_IN - 0.05
 
     def write(text: str, indent: float, *, color: str, weight: str = "normal") -> None:
-        figure.text(
-            (left + indent) / width, top / height, text, fontsize=8, va="top", color=color, weight=weight
-        )
+        figure.text((left + indent) / width, top / height, text, fontsize=8, va="top", color=color, weight=weight)
 
     for value, colour, label in legend:
         corner = (left / width, (top - 0.15) / height)
@@ -246,9 +243,7 @@ def _draw_scale_and_north(axes: Axes) -> None:
     length = _round_length((xmax - xmin) / 5)
     unit = (ymax - ymin) / axes.get_window_extent().height * _DPI  # metres in one inch of paper
     x, y = xmin + 0.1 * unit, ymin + 0.1 * unit
-    halo = Rectangle(
-        (x - 0.05 * unit, y - 0.05 * unit), length + 0.7 * unit, 0.4 * unit, facecolor="white", alpha=0.8
-    )
+    halo = Rectangle((x - 0.05 * unit, y - 0.05 * unit), length + 0.7 * unit, 0.4 * unit, facecolor="white", alpha=0.8)
     axes.add_patch(halo).set_zorder(5)
     axes.add_patch(Rectangle((x, y), length, 0.05 * unit, facecolor=_INK)).set_zorder(6)
     text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"

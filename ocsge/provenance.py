@@ -33,6 +33,7 @@ def run_key(
     *,
     millesime: int,
     invalid: str,
+    assume_crs: int | None,
 ) -> str:
     """Return what the result depends on, as one key: data, rules, territory, grid; not tiling nor jobs."""
     extent = hashlib.sha256(b"".join(shapely.to_wkb([domain.context, *domain.unit_geometries]))).hexdigest()
@@ -47,6 +48,7 @@ def run_key(
         grid=asdict(domain.grid),
         millesime=millesime,
         invalid=invalid,
+        assume_crs=assume_crs,
     )
 
 

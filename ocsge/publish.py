@@ -51,9 +51,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def publish(
-    path: Path, write: Callable[[Path], object], *, verify: Callable[[Path], object] | None = None
-) -> str:
+def publish(path: Path, write: Callable[[Path], object], *, verify: Callable[[Path], object] | None = None) -> str:
     """Write one file so that it is visible only once whole; return its sha256.
 
     Parameters
@@ -117,16 +115,10 @@ def output_error(error: OSError, path: Path) -> Exception:
     if isinstance(error.filename, str) and not _concerns(Path(error.filename), path):
         return error
     if error.errno in _FULL:
-        return OutputError(
-            f"{path}: no space left to write it ({error.strerror}); free some disk space and run again"
-        )
+        return OutputError(f"{path}: no space left to write it ({error.strerror}); free some disk space and run again")
     if error.errno in _REFUSED:
         where = error.filename or path.parent
-        return OutputError(
-            f"{path}: cannot be written ({error.strerror}: {where}); choose a folder you may write to"
-        )
+        return OutputError(f"{path}: cannot be written ({error.strerror}: {where}); choose a folder you may write to")
     if error.errno == errno.EIO:
-        return OutputError(
-            f"{path}: the disk failed while writing ({error.strerror}); check it and run again"
-        )
+        return OutputError(f"{path}: the disk failed while writing ({error.strerror}); check it and run again")
     return error

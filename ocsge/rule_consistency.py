@@ -92,9 +92,7 @@ def _merges(rows: Sequence[RuleRow]) -> Iterator[str]:
         yield from _unknown(row, "merges", facts.merges, leaves, "a leaf of usage.csv")
 
 
-def _unknown(
-    row: str, column: str, values: Iterable[str | None], known: Iterable[str], what: str
-) -> Iterator[str]:
+def _unknown(row: str, column: str, values: Iterable[str | None], known: Iterable[str], what: str) -> Iterator[str]:
     """Yield a fault for each value that is given and not known."""
     for value in values:
         if value is not None and value not in known:
@@ -227,9 +225,7 @@ def _mode(row: str, facts: Any) -> Iterator[str]:
         if given != wanted:
             what = f"is empty; {cause} needs it" if wanted else f"is for {cause} only; empty the cell"
             yield f"{row}: column {column}: {what}"
-    if (facts.layer == "any") != (facts.mode == "default") or (facts.mode == "default") != (
-        facts.geometry_op == "any"
-    ):
+    if (facts.layer == "any") != (facts.mode == "default") or (facts.mode == "default") != (facts.geometry_op == "any"):
         yield f"{row}: column layer: any goes with mode default and geometry_op any; correct the three cells"
 
 
@@ -252,8 +248,7 @@ def _weights(tables: Mapping[str, Sequence[RuleRow]]) -> Iterator[str]:
         steps = sorted(int(row.key[1]) for row in tables["semantic_weights"] if row.key[0] == dimension)
         if steps != list(range(len(steps))) or not steps:
             yield (
-                f"semantic_weights.csv: steps_up of {dimension} are {steps}; "
-                "write one row for 0, 1, 2… without a gap"
+                f"semantic_weights.csv: steps_up of {dimension} are {steps}; write one row for 0, 1, 2… without a gap"
             )
 
 

@@ -178,9 +178,7 @@ def _cells(name: str, content: bytes, problems: list[str]) -> list[tuple[int, li
                 lines.append((start, [cell.strip() for cell in cells]))
             start = reader.line_num + 1
     except csv.Error as error:
-        problems.append(
-            f"{name}:{start}: is not CSV ({error}); close every quote, double those inside a cell"
-        )
+        problems.append(f"{name}:{start}: is not CSV ({error}); close every quote, double those inside a cell")
         return None
     if not lines:
         problems.append(f"{name}: is empty; write the header and the rows, or remove the file")
@@ -212,9 +210,7 @@ def _retires(filled: Mapping[str, str], model: type[Row]) -> bool:
     return "applies_to" in filled and not facts
 
 
-def _retirement(
-    where: str, filled: Mapping[str, str], model: type[Row], problems: list[str]
-) -> _Retirement | None:
+def _retirement(where: str, filled: Mapping[str, str], model: type[Row], problems: list[str]) -> _Retirement | None:
     template = {"source": "-", "confidence": "high", "applies_to": filled["applies_to"]}
     checked = _validated(where, template, Row, problems)
     if "source" not in filled:
@@ -257,17 +253,11 @@ def _row_problems(row: RuleRow) -> list[str]:
     if row.table in VALUE_UNITS:
         value, low, high = (getattr(facts, column) for column in ("value", "low", "high"))
         if (low is None) != (high is None):
-            problems.append(
-                f"{row.row}: column {'low' if low is None else 'high'}: is empty; give both or none"
-            )
+            problems.append(f"{row.row}: column {'low' if low is None else 'high'}: is empty; give both or none")
         elif low is not None and not low <= value <= high:
-            problems.append(
-                f"{row.row}: column value: {value:g} is not between low {low:g} and high {high:g}"
-            )
+            problems.append(f"{row.row}: column value: {value:g} is not between low {low:g} and high {high:g}")
         elif low is None and facts.confidence == "low":
-            problems.append(
-                f"{row.row}: column low: is empty; a low-confidence value needs low and high bounds"
-            )
+            problems.append(f"{row.row}: column low: is empty; a low-confidence value needs low and high bounds")
     return problems
 
 
@@ -281,9 +271,7 @@ def _period_problems(rows: Sequence[RuleRow]) -> list[str]:
             line = other.row.rpartition(":")[2]
             if _period(row) == _period(other):
                 key = ", ".join(type(row.facts).KEY)
-                problems.append(
-                    f"{row.row}: column {key}: {name} is already on line {line}; keep one of them"
-                )
+                problems.append(f"{row.row}: column {key}: {name} is already on line {line}; keep one of them")
             elif _overlap(row.facts, other.facts):
                 problems.append(
                     f"{row.row}: column applies_from: the period of {name} overlaps that of line {line}; "

@@ -80,9 +80,7 @@ class _Test:
         if self.comparison == "=":
             return operand is not None and _equal(text, operand)
         number = _number(text)
-        return (
-            number is not None and isinstance(operand, float) and _ordered(number, self.comparison, operand)
-        )
+        return number is not None and isinstance(operand, float) and _ordered(number, self.comparison, operand)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,9 +105,7 @@ def load_rules(
     )
 
 
-def check_rules(
-    directory: Path | None = None, *, overlay: Path | None = None, at: dt.date | None = None
-) -> list[str]:
+def check_rules(directory: Path | None = None, *, overlay: Path | None = None, at: dt.date | None = None) -> list[str]:
     """Return every fault of the rule tables, one line each; empty when they can be used.
 
     Parameters
@@ -160,9 +158,7 @@ def _files(directory: Path) -> Files:
     return files
 
 
-def _checked(
-    base: Files, overlay: Files | None, at: dt.date
-) -> tuple[dict[str, tuple[RuleRow, ...]], list[str]]:
+def _checked(base: Files, overlay: Files | None, at: dt.date) -> tuple[dict[str, tuple[RuleRow, ...]], list[str]]:
     problems: list[str] = []
     rows = effective_rows(base, overlay, at=at, problems=problems)
     if not problems:
@@ -224,9 +220,7 @@ def _frozen(at: dt.date, rows: dict[str, tuple[RuleRow, ...]]) -> Rules:
         couverture_codes=tuple(entry.code for entry in couvertures if entry.is_leaf),
         usage_codes=tuple(entry.code for entry in usages if entry.is_leaf),
         couverture_by_role=MappingProxyType(by_role),
-        decree_categories=MappingProxyType(
-            {row.key[0]: _any(row).label_fr for row in rows["decree_categories"]}
-        ),
+        decree_categories=MappingProxyType({row.key[0]: _any(row).label_fr for row in rows["decree_categories"]}),
         matrix=MappingProxyType({(row.key[0], row.key[1]): _cell(row) for row in rows["matrix"]}),
         cosia_classes=_cosia_classes(rows["cosia_classes"], layer_usages, named["minimum_area_m2"]),
         cosia_context=tuple(
@@ -327,9 +321,7 @@ def _number(values: Mapping[str, float], name: str | None) -> float | None:
     return None if name is None else values[name]
 
 
-def _layer_covers(
-    rows: Sequence[RuleRow], named: Mapping[str, Mapping[str, float]]
-) -> tuple[LayerCover, ...]:
+def _layer_covers(rows: Sequence[RuleRow], named: Mapping[str, Mapping[str, float]]) -> tuple[LayerCover, ...]:
     rules = [
         LayerCover(
             order=facts.order,
@@ -351,9 +343,7 @@ def _layer_covers(
     return tuple(sorted(rules, key=lambda rule: rule.order))
 
 
-def _layer_usages(
-    rows: Sequence[RuleRow], named: Mapping[str, Mapping[str, float]]
-) -> tuple[LayerUsage, ...]:
+def _layer_usages(rows: Sequence[RuleRow], named: Mapping[str, Mapping[str, float]]) -> tuple[LayerUsage, ...]:
     rules = [
         LayerUsage(
             order=facts.order,

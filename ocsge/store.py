@@ -126,9 +126,7 @@ class Workspace:
             who = f"process {json.loads(holder.read_bytes())['pid']}"
         except (OSError, ValueError, KeyError):
             who = "another process"
-        return (
-            f"{self.path}: {who} is writing in this workspace; wait for it to end or choose another workspace"
-        )
+        return f"{self.path}: {who} is writing in this workspace; wait for it to end or choose another workspace"
 
     def _remove_leftovers(self) -> None:
         """Remove what killed runs left; elsewhere than in versions, an orphan may still be writing."""
@@ -164,9 +162,7 @@ class Workspace:
         """
         for name in (stage, key + suffix):
             if not _NAME.fullmatch(name):
-                raise ParameterError(
-                    f"{name!r}: not a name for a cached file; use letters, digits and . _ = -"
-                )
+                raise ParameterError(f"{name!r}: not a name for a cached file; use letters, digits and . _ = -")
         path = self.path / "cache" / stage / f"{key}{suffix}"
         manifest = path.with_name(f"{path.name}.json")
         with suppress(OSError, ValueError):
@@ -237,9 +233,7 @@ class Workspace:
             try:
                 _link(previous / relative, target)
             except FileNotFoundError as error:
-                raise DataError(
-                    f"{previous / relative}: missing from its version; derive it again"
-                ) from error
+                raise DataError(f"{previous / relative}: missing from its version; derive it again") from error
             carried[entry["path"]] = (target.stat().st_ino, entry["sha256"])
         return carried
 
@@ -270,9 +264,7 @@ class Workspace:
             return None
         folder = self._versions() / name
         if not _VERSION_ID.fullmatch(name) or not (folder / _MANIFEST).is_file():
-            raise DataError(
-                f"{pointer}: names version {name!r}, which is not there; remove this file and run again"
-            )
+            raise DataError(f"{pointer}: names version {name!r}, which is not there; remove this file and run again")
         return folder
 
     def verify(self, version: Path) -> list[str]:
@@ -285,11 +277,7 @@ class Workspace:
         broken = [] if hashlib.sha256(content).hexdigest()[:16] == version.name else [_MANIFEST]
         for entry in entries:
             file = version / entry["path"]
-            if (
-                not file.is_file()
-                or file.stat().st_size != entry["bytes"]
-                or file_sha256(file) != entry["sha256"]
-            ):
+            if not file.is_file() or file.stat().st_size != entry["bytes"] or file_sha256(file) != entry["sha256"]:
                 broken.append(entry["path"])
         return sorted(broken)
 
@@ -300,9 +288,7 @@ class Workspace:
         with self.locked():
             current = self.current()
             versions = [folder for folder in self._versions().glob("*") if _VERSION_ID.fullmatch(folder.name)]
-            versions.sort(
-                key=lambda folder: (folder == current, folder.stat().st_mtime_ns, folder.name), reverse=True
-            )
+            versions.sort(key=lambda folder: (folder == current, folder.stat().st_mtime_ns, folder.name), reverse=True)
             for folder in versions[keep:]:
                 # Renamed first: a reader never sees a version with half of its files.
                 doomed = folder.with_name(f"{TEMPORARY}{os.getpid()}-{folder.name}")
@@ -377,9 +363,7 @@ def _entries(version: Path) -> list[dict[str, Any]]:
     try:
         files: list[dict[str, Any]] = json.loads(manifest.read_bytes())["files"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{manifest}: cannot be read; remove CURRENT from the workspace and run again"
-        ) from error
+        raise DataError(f"{manifest}: cannot be read; remove CURRENT from the workspace and run again") from error
     return files
 
 
@@ -396,9 +380,7 @@ def _manifest(folder: Path, key: str, carried: dict[str, tuple[int, str]]) -> by
         sha256 = file_sha256(file)
         inode, expected = carried.get(relative, (0, ""))
         if file.stat().st_ino == inode and sha256 != expected:
-            raise DataError(
-                f"{relative}: damaged in the current version (its sha256 changed); derive it again"
-            )
+            raise DataError(f"{relative}: damaged in the current version (its sha256 changed); derive it again")
         entries.append({"path": relative, "bytes": file.stat().st_size, "sha256": sha256})
     if not entries:
         raise OcsgeError("a version without any file: nothing to publish")

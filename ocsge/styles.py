@@ -98,24 +98,16 @@ def _categorised(attribute: str, categories: list[tuple[str, str, str]]) -> str:
     entries, symbols = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
     for position, (value, label, colour) in enumerate(categories):
         symbol = str(position)
-        ET.SubElement(
-            entries, "category", value=value, type="string", label=label, symbol=symbol, render="true"
-        )
+        ET.SubElement(entries, "category", value=value, type="string", label=label, symbol=symbol, render="true")
         _add_fill(symbols, symbol, colour)
     ET.indent(root)
-    return (
-        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + ET.tostring(root, "unicode") + "\n"
-    )
+    return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + ET.tostring(root, "unicode") + "\n"
 
 
 def _add_fill(symbols: ET.Element, name: str, colour: str) -> None:
     red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
-    symbol = ET.SubElement(
-        symbols, "symbol", type="fill", name=name, alpha="1", clip_to_extent="1", force_rhr="0"
-    )
-    layer = ET.SubElement(
-        symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"}
-    )
+    symbol = ET.SubElement(symbols, "symbol", type="fill", name=name, alpha="1", clip_to_extent="1", force_rhr="0")
+    layer = ET.SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"})
     options = ET.SubElement(layer, "Option", type="Map")
     settings = {
         "color": f"{red},{green},{blue},255",

@@ -203,9 +203,7 @@ def require(frame: pd.DataFrame, schema: Schema, *, where: str) -> None:
             if column.optional:
                 continue
             found = ", ".join(map(str, frame.columns))
-            raise DataError(
-                f"{where}: table {schema.name} has no column '{name}' ({column.dtype}); it holds: {found}"
-            )
+            raise DataError(f"{where}: table {schema.name} has no column '{name}' ({column.dtype}); it holds: {found}")
         values = frame[name]
         if not _is_kind(values, column):
             raise DataError(

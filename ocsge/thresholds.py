@@ -242,9 +242,7 @@ def _absorb(
     state, may_change = state.copy(), may_change.copy()
     left_px = np.full(count, -1, dtype=np.int64)
     undetermined = np.zeros(count, dtype=np.bool_)
-    groups = _Groups(
-        every.copy(), every.copy(), area.copy(), every.copy(), may_change.astype(np.int64), at_edge.copy()
-    )
+    groups = _Groups(every.copy(), every.copy(), area.copy(), every.copy(), may_change.astype(np.int64), at_edge.copy())
     _join_equals(groups, every, state, offsets, rows)
     heap: list[tuple[np.int64, np.int64, Row]] = [
         (groups.area[node], groups.least[node], node)

@@ -50,6 +50,9 @@ class VectorLayer:
     features: int
     """Number of features, −1 when the driver does not know."""
 
+    bounds: tuple[float, float, float, float] | None
+    """xmin, ymin, xmax, ymax as written in the header of the file; null when it says none."""
+
 
 @contextmanager
 def _quiet_reader() -> Iterator[None]:
@@ -165,6 +168,7 @@ def probe_vector_layer(path: Path, layer: str | None) -> VectorLayer:
         has_geometry=info["geometry_type"] is not None,
         crs=info["crs"],
         features=int(info["features"]),
+        bounds=info.get("total_bounds"),
     )
 
 
@@ -304,6 +308,25 @@ def _null_geometries(path: Path, layer: str | None, frame: gpd.GeoDataFrame) -> 
         _, fids, wkb, _ = pyogrio.raw.read(path, layer=layer, columns=[], return_fids=True)
     null = {fid for fid, geometry in zip(fids.tolist(), wkb, strict=True) if geometry is None}
     return np.asarray(frame.index.isin(null), dtype=np.bool_)
+
+
+_COUNTED_FEATURES = 200_000
+"""Layers above this are not read whole only to count what has no geometry."""
+
+
+def count_without_geometry(path: Path, layer: str | None, found: VectorLayer) -> int:
+    """Return how many features of a layer have no geometry: a box never selects them, so they are counted apart.
+
+    A national layer, above 200,000 features, is not read whole for that: the answer is then 0.
+    """
+    if not 0 <= found.features <= _COUNTED_FEATURES:
+        return 0
+    try:
+        with _quiet_reader():
+            _, bounds = pyogrio.read_bounds(path, layer=layer)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
+        raise _open_error(path, layer, error) from error
+    return int(np.isnan(bounds).any(axis=0).sum())
 
 
 def check_plausible(bounds: tuple[float, float, float, float], *, crs: CRS, where: str) -> None:

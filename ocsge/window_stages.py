@@ -49,6 +49,9 @@ class ClassesJob:
     numbering: str
     strip_rows: int
 
+    def __str__(self) -> str:
+        return _place(self.grid, self.window)
+
 
 @dataclass(frozen=True, slots=True)
 class BuiltJob:
@@ -62,6 +65,9 @@ class BuiltJob:
     shapes: Path
     classes: Placed
     engine: EngineRules
+
+    def __str__(self) -> str:
+        return _place(self.grid, self.core)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,9 @@ class PiecesJob:
     zone_window: Window
     territory: tuple[bool, ...]
     engine: EngineRules
+
+    def __str__(self) -> str:
+        return _place(self.grid, self.core)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +186,12 @@ def merge_regions(job: PiecesJob) -> PiecesResult:
 def stitch(results: list[tuple[Window, Path]], *, window: Window) -> Pieces:
     """Return the pieces of the whole from those of its windows."""
     return region_pieces.stitched([(w, Pieces.load(path)) for w, path in results], window=window)
+
+
+def _place(grid: Grid, window: Window) -> str:
+    """Return how messages name a window: its corners, metres."""
+    xmin, ymin, xmax, ymax = grid.bounds_of(window)
+    return f"window {xmin:.0f},{ymin:.0f} – {xmax:.0f},{ymax:.0f}"
 
 
 def _artefact(workspace: Path, stage: str, key: str, window: Window, produce) -> Path:  # type: ignore[no-untyped-def]

@@ -132,9 +132,7 @@ class Bench:
         with pytest.raises(SystemExit) as stop:
             main([str(argument) for argument in arguments])
         printed = self.capfd.readouterr()
-        return Outcome(
-            int(stop.value.code or 0), [line for line in printed.err.splitlines() if line.strip()], printed.out
-        )
+        return Outcome(int(stop.value.code or 0), printed.err.splitlines(), printed.out)
 
     def add(self, path: Path) -> Outcome:
         return self.ocsge("catalog", "add", path, "--workspace", self.workspace)

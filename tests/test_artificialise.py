@@ -97,12 +97,9 @@ def test_case_2_small_yard_enclosed_in_fields_becomes_not_artificialised(rules):
     assert result["artif"].tolist() == [False, False]
     assert result["crit_seuil"].tolist() == [False, True]
     assert result["reason"].iloc[1] == (
-        "not artificialised: enclosed group of 2 499 m² < 2 500 m² in non-artificialised land "
-        "(threshold case 2)"
+        "not artificialised: enclosed group of 2 499 m² < 2 500 m² in non-artificialised land (threshold case 2)"
     )
-    assert result["decree_category"].iloc[1] == "2", (
-        "the category says what the surface is, thresholds or not"
-    )
+    assert result["decree_category"].iloc[1] == "2", "the category says what the surface is, thresholds or not"
     assert result["impermeable"].iloc[1]
 
 
@@ -196,10 +193,7 @@ def test_exemption_is_named_when_it_could_apply_and_never_changes_the_state(rule
     result = artificialise(table_of(row, TOWN), edges((0, 1)), rules)
     assert result["exemption"].iloc[0] == exemption
     plain = {**row, "park_m2": 0.0, "photovoltaic_m2": 0.0}
-    assert (
-        result["artif"].tolist()
-        == artificialise(table_of(plain, TOWN), edges((0, 1)), rules)["artif"].tolist()
-    )
+    assert result["artif"].tolist() == artificialise(table_of(plain, TOWN), edges((0, 1)), rules)["artif"].tolist()
     ending = f"; exemption possible: {exemption}"
     assert result["reason"].iloc[0].endswith(ending) == bool(exemption)
 
@@ -244,9 +238,7 @@ def test_least_state_never_exceeds_the_state_though_absorption_is_not_monotone(r
     result = artificialise(table_of(FIELD, {**TOWN, "area_m2": 1000.0}, lawn), edges((0, 1), (1, 2)), rules)
     assert result["artif"].tolist() == [False, False, False]
     assert result["artif_min"].tolist() == [False, False, False]
-    seen = artificialise(
-        table_of(FIELD, {**TOWN, "area_m2": 1000.0}, {"area_m2": 100.0}), edges((0, 1), (1, 2)), rules
-    )
+    seen = artificialise(table_of(FIELD, {**TOWN, "area_m2": 1000.0}, {"area_m2": 100.0}), edges((0, 1), (1, 2)), rules)
     assert seen["artif"].tolist() == [False, False, True]
 
 

@@ -548,3 +548,33 @@ def test_a_refused_run_leaves_the_published_result_as_it_was(ready: Bench) -> No
     assert refused.code == DATA
     assert ready.published() == before
     assert built_m2(ready) == 400
+
+
+@pytest.mark.parametrize("epsg", [4326, 2975])
+def test_a_layer_whose_coordinates_lie_outside_its_crs_is_refused(bench: Bench, epsg: int) -> None:
+    bench.deliver(batiment=buildings().set_crs(epsg, allow_override=True))
+    bench.refuses(bench.derive(), DATA, "batiment.gpkg", "layer batiment", "(664100, 6360100)", "correct the file")
+
+
+def test_an_assumed_crs_is_part_of_what_the_result_depends_on(bench: Bench) -> None:
+    bench.deliver()
+    with pytest.warns(UserWarning, match="crs"):
+        write(bench.folder / "batiment.shp", batiment=buildings(crs=None))
+    assert bench.add(bench.folder / "batiment.shp").code == 0
+    bench.refuses(bench.derive("--assume-crs", 4326), DATA, "batiment.shp")
+    assert bench.derive("--assume-crs", 2154).code == 0
+    assert built_m2(bench) == 400
+
+
+def test_an_assumed_crs_reaches_the_communes(bench: Bench) -> None:
+    with pytest.warns(UserWarning, match="crs"):
+        write(bench.folder / "commune.shp", batiment=communes(crs=None))
+    assert bench.add(bench.folder / "commune.shp").code == 0
+    bench.refuses(bench.derive(), DATA, "commune.shp", "--assume-crs")
+    assert bench.derive("--assume-crs", 2154).code == 0
+
+
+def test_a_workspace_under_a_file_cannot_be_written(bench: Bench) -> None:
+    (bench.folder / "file").write_text("x", encoding="utf-8")
+    bench.workspace = bench.folder / "file" / "workspace"
+    assert bench.add(write(bench.folder / "batiment.gpkg", batiment=buildings())).code == 73

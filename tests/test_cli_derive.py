@@ -86,7 +86,7 @@ def test_several_communes_have_a_row_each_and_files_that_exist(ocsge_command: Pr
     assert "Artificialised land (stock) at 2022" in printed.out
     assert "pas une règle de constructibilité" in printed.out
     version = Workspace(ocsge_command.workspace).current()
-    files = [line.strip() for line in printed.out.splitlines() if line.startswith("  ")]
+    files = re.findall(r"^  (\S+\.\w+)$", printed.out, re.MULTILINE)
     assert {f"communes/{WEST}_2022.gpkg", f"communes/{EAST}_2022_couverture.png", "stock.csv"} <= set(files)
     assert all((version / file).is_file() for file in files)
 
@@ -103,6 +103,20 @@ def test_the_python_call_gives_what_the_command_gives(ocsge_command: Printed, wo
     assert row[2:4] == [f"{result.stock['stock_ha'].iloc[0]:.1f}", f"{result.stock['part_pct'].iloc[0]:.2f}"]
     point = result.polygons().geometry.iloc[0].representative_point()
     assert ocsge.explain(workspace, commune=WEST, point=(point.x, point.y)).artif == result.polygons()["artif"].iloc[0]
+
+
+def test_the_public_functions_stay_functions_once_their_modules_are_loaded() -> None:
+    # a module and its function have the same name, and Python binds a loaded module to its package
+    code = (
+        "import ocsge, ocsge.sensitivity, ocsge.derive\n"
+        "from ocsge.derive import Request, derive\n"
+        "from ocsge import explain\n"
+        "assert ocsge.derive is derive and ocsge.derive is derive\n"
+        "assert callable(ocsge.sensitivity) and callable(explain) and ocsge.explain is explain\n"
+        "assert ocsge.rules.load_rules is ocsge.load_rules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_repeated_command_says_that_it_reused_the_result(ocsge_command: Printed) -> None:

@@ -167,9 +167,7 @@ def test_gpkg_carries_two_styles_where_qgis_looks_for_them(polygons, tmp_path):
 def test_gpkg_bytes_do_not_depend_on_the_day_nor_on_the_name(polygons, tmp_path):
     contents = []
     for name in ("a.gpkg", "b.gpkg"):
-        write_gpkg(
-            polygons, tmp_path / name, layer="artif", styles=[artif_style()], provenance={"rules": "abc"}
-        )
+        write_gpkg(polygons, tmp_path / name, layer="artif", styles=[artif_style()], provenance={"rules": "abc"})
         contents.append((tmp_path / name).read_bytes())
     with sqlite3.connect(tmp_path / "a.gpkg") as connection:
         days = connection.execute("select last_change from gpkg_contents").fetchall()

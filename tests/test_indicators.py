@@ -130,9 +130,7 @@ def test_outlines_names_and_population_come_from_the_communes(village, rules, co
 
 
 def test_coverage_without_outlines_is_that_of_the_polygons_and_never_exceeds_100(village, rules, communes):
-    assert one(stock(village, rules, millesime=2022), "12174")["coverage_pct"] == pytest.approx(
-        100 * 9.01 / 9.31
-    )
+    assert one(stock(village, rules, millesime=2022), "12174")["coverage_pct"] == pytest.approx(100 * 9.01 / 9.31)
     smaller = communes.set_geometry([box(0, 0, 1, 1)] * 3, crs=2154)
     assert one(stock(village, rules, millesime=2022, communes=smaller), "12174")["coverage_pct"] == 100.0
 
@@ -208,9 +206,7 @@ def test_long_form_tells_what_each_threshold_case_moved(village):
 
 def test_sums_do_not_depend_on_the_order_of_the_rows(village, rules):
     shuffled = village.sample(frac=1, random_state=4)
-    pd.testing.assert_frame_equal(
-        stock(shuffled, rules, millesime=2022), stock(village, rules, millesime=2022)
-    )
+    pd.testing.assert_frame_equal(stock(shuffled, rules, millesime=2022), stock(village, rules, millesime=2022))
     pd.testing.assert_frame_equal(stock_long(shuffled, millesime=2022), stock_long(village, millesime=2022))
 
 
@@ -226,12 +222,9 @@ def test_sums_are_exact_in_pixels_whatever_the_number_of_polygons(rules):
     assert row["surface_ha"] == int(table["area_px"].sum()) / 250_000
     assert row["stock_ha"] == int(table.loc[result["artif"], "area_px"].sum()) / 250_000
     pixels = {
-        name: round(row[name] * 250_000)
-        for name in ("stock_ha", "matrix_ha", "threshold_gain_ha", "threshold_loss_ha")
+        name: round(row[name] * 250_000) for name in ("stock_ha", "matrix_ha", "threshold_gain_ha", "threshold_loss_ha")
     }
-    assert (
-        pixels["matrix_ha"] + pixels["threshold_gain_ha"] - pixels["threshold_loss_ha"] == pixels["stock_ha"]
-    )
+    assert pixels["matrix_ha"] + pixels["threshold_gain_ha"] - pixels["threshold_loss_ha"] == pixels["stock_ha"]
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_registered_communes_take_the_place_of_the_shipped_ones(tmp_path: Path) 
 def test_a_file_given_for_one_run_is_added_to_the_registered_ones(tmp_path: Path) -> None:
     register(tmp_path / "w", write(tmp_path / "commune.gpkg", commune=communes()))
     zone = write(tmp_path / "zone_construite.gpkg", zone_construite=communes())
-    sources = find_sources(tmp_path / "w", communes=[CODE], extra=(zone, None))
+    sources = find_sources(tmp_path / "w", communes=[CODE], zone_construite=zone)
     assert [source.layer for source in sources] == [COMMUNES, ZONE]
     assert len(find_sources(tmp_path / "w", communes=[CODE])) == 1
 

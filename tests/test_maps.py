@@ -148,9 +148,7 @@ def test_ten_thousand_polygons_take_less_than_two_seconds(tmp_path):
 
 def test_a_cover_without_a_colour_is_refused(polygons, tmp_path):
     with pytest.raises(CodeError, match=r"cover code CS2\.1\.1\.1: no colour"):
-        draw_map(
-            polygons, tmp_path / "map.png", kind="couverture", title="x", colours={"CS1.1.1.1": "#000000"}
-        )
+        draw_map(polygons, tmp_path / "map.png", kind="couverture", title="x", colours={"CS1.1.1.1": "#000000"})
     assert list(tmp_path.iterdir()) == []
 
 

@@ -198,9 +198,7 @@ def test_simplification_keeps_every_hole(labels: Labels, tolerance_px: float) ->
 
 @settings(deadline=None, max_examples=100)
 @given(label_rasters(), TOLERANCES)
-def test_no_pixel_corner_is_farther_than_the_tolerance_from_the_line_drawn(
-    labels: Labels, tolerance_px: float
-) -> None:
+def test_no_pixel_corner_is_farther_than_the_tolerance_from_the_line_drawn(labels: Labels, tolerance_px: float) -> None:
     if labels.max() >= 0:
         exact, drawn = trace(labels), trace(labels, tolerance_px)
         for before, after in zip(exact, drawn, strict=True):
@@ -210,9 +208,7 @@ def test_no_pixel_corner_is_farther_than_the_tolerance_from_the_line_drawn(
 
 @settings(deadline=None, max_examples=100)
 @given(label_rasters(), TOLERANCES, st.integers(0, 2**32 - 1))
-def test_a_piece_is_the_same_whichever_others_are_wanted(
-    labels: Labels, tolerance_px: float, seed: int
-) -> None:
+def test_a_piece_is_the_same_whichever_others_are_wanted(labels: Labels, tolerance_px: float, seed: int) -> None:
     wanted = np.random.default_rng(seed).random(int(labels.max()) + 1) < 0.3
     every, some = trace(labels, tolerance_px), trace(labels, tolerance_px, wanted=wanted)
     assert [polygon is not None for polygon in some] == wanted.tolist()

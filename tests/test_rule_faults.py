@@ -92,9 +92,7 @@ def test_a_named_value_is_varied_without_a_file(rules: Rules) -> None:
     varied = load_rules(TODAY, changes={"usage_spread.reach_m": 40})
     reaches = {row.reach_m for row in varied.layer_usages if row.geometry_op == "footprint" and row.reach_m}
     assert reaches == {40}
-    assert {row.reach_m for row in rules.layer_usages if row.geometry_op == "footprint" and row.reach_m} == {
-        25
-    }
+    assert {row.reach_m for row in rules.layer_usages if row.geometry_op == "footprint" and row.reach_m} == {25}
 
 
 @pytest.mark.parametrize("name", ["zone_construite.erosion", "matrix.CS2.2.1", "erosion_m", ""])

@@ -120,9 +120,7 @@ def test_every_nature_of_vegetation_has_a_cover(rules: Rules, nature: str, cover
 
 def test_vegetation_of_the_layers_never_covers_a_raster(rules: Rules) -> None:
     rows = [
-        row
-        for row in rules.layer_covers
-        if row.layer in {"bd_topo:zone_de_vegetation", "rpg:parcelles_graphiques"}
+        row for row in rules.layer_covers if row.layer in {"bd_topo:zone_de_vegetation", "rpg:parcelles_graphiques"}
     ]
     assert {row.with_raster for row in rows} == {"ignore"}
 
@@ -263,12 +261,8 @@ def test_every_default_says_what_else_the_ground_could_be(rules: Rules) -> None:
     ]
     assert all(row.default_usages and row.us not in row.default_usages for row in defaults)
     assert defaults[-1] == rules.layer_usages[-1]
-    inside = {
-        rules.matrix["CS2.2.1", usage].artificialise for usage in ("US235", *defaults[0].default_usages)
-    }
-    outside = {
-        rules.matrix["CS2.2.1", usage].artificialise for usage in ("US6.3", *defaults[2].default_usages)
-    }
+    inside = {rules.matrix["CS2.2.1", usage].artificialise for usage in ("US235", *defaults[0].default_usages)}
+    outside = {rules.matrix["CS2.2.1", usage].artificialise for usage in ("US6.3", *defaults[2].default_usages)}
     assert inside == {True, False}, "on grass of the zone construite the default decides"
     assert outside == {False}, "grass beyond every building is not bounded as a garden"
 

@@ -126,9 +126,7 @@ def test_every_pair_has_its_category_of_the_annex(rules: Rules) -> None:
 
 def test_the_annex_has_ten_categories_of_which_five_are_artificialised(rules: Rules) -> None:
     assert list(rules.decree_categories) == [str(number) for number in range(1, 11)]
-    states = {
-        row.key[0]: row.facts.model_dump()["artificialise"] for row in rules.tables["decree_categories"]
-    }
+    states = {row.key[0]: row.facts.model_dump()["artificialise"] for row in rules.tables["decree_categories"]}
     assert [int(number) for number, state in states.items() if state] == [1, 2, 3, 4, 5]
 
 
@@ -240,9 +238,7 @@ def test_merging_prefers_the_same_usage_then_a_sibling_or_one_that_merges_it(rul
         ("exemption", "parks_minimum_m2", 2500),
     ],
 )
-def test_the_named_value_is_the_one_of_the_specification(
-    rules: Rules, table: str, name: str, value: float
-) -> None:
+def test_the_named_value_is_the_one_of_the_specification(rules: Rules, table: str, name: str, value: float) -> None:
     assert getattr(rules, table)[name] == value
 
 
@@ -341,9 +337,7 @@ def test_the_fingerprint_depends_on_rows_not_on_the_date_or_their_order(tmp_path
 # --- rules are data
 
 
-@pytest.mark.parametrize(
-    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
-)
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_nomenclature_code_stands_in_the_package(path: Path) -> None:
     found = re.findall(r"\b(?:CS|US)\d[\d.]*", path.read_text(encoding="utf-8"))
     assert not found, f"{path.name}: {found}; codes come from rules/"

@@ -160,9 +160,7 @@ def test_the_vectors_hold_bd_topo_layers_and_columns(kilometre):
     assert roads["largeur_de_chaussee"].isna().any()
     assert {"nature", "importance", "nombre_de_voies", "fictif"} <= set(roads.columns)
     for layer in layers:
-        assert shapely.is_valid(
-            pyogrio.read_dataframe(kilometre.vectors, layer=layer).geometry.to_numpy()
-        ).all()
+        assert shapely.is_valid(pyogrio.read_dataframe(kilometre.vectors, layer=layer).geometry.to_numpy()).all()
 
 
 def test_the_catalogue_recognises_every_file_of_a_scene(kilometre):

@@ -92,9 +92,7 @@ def test_two_arcs_with_the_same_ends_both_keep_a_corner() -> None:
 
 def test_a_far_arc_with_the_same_ends_does_not_keep_a_near_one_bent() -> None:
     # the border of B and C with the outside goes far around; only A's own two borders could meet
-    labels = drawing(
-        "BBBBBBBBB", "BBBBBBBBB", "BBBAABBBB", "CCCAACCCC", "CCCAACCCC", "CCCAACCCC", "CCCAACCCC"
-    )
+    labels = drawing("BBBBBBBBB", "BBBBBBBBB", "BBBAABBBB", "CCCAACCCC", "CCCAACCCC", "CCCAACCCC", "CCCAACCCC")
     assert border(labels, (0, 1), 1.0) == [(3, 3), (3, 5)]
 
 
@@ -165,8 +163,5 @@ def test_simplification_is_the_same_with_more_rows_above() -> None:
     labels = connected(random_classes(3, 30, 30, 4, 1.0))
     lower = {(tuple(o), tuple(k)) for _, o, k in simplified(labels, 1.5)}
     below = np.pad(labels, ((7, 0), (0, 0)), constant_values=-1)
-    moved = {
-        (tuple((r - 7, c) for r, c in o), tuple((r - 7, c) for r, c in k))
-        for _, o, k in simplified(below, 1.5)
-    }
+    moved = {(tuple((r - 7, c) for r, c in o), tuple((r - 7, c) for r, c in k)) for _, o, k in simplified(below, 1.5)}
     assert lower == moved

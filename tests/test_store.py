@@ -90,9 +90,7 @@ def test_a_file_that_cannot_be_read_back_is_not_published(tmp_path):
     def verify(path: Path) -> None:
         raise ValueError(f"{path.suffix} is unreadable")
 
-    with pytest.raises(
-        OutputError, match=r"a\.txt: written, but cannot be read back \(\.txt is unreadable\)"
-    ):
+    with pytest.raises(OutputError, match=r"a\.txt: written, but cannot be read back \(\.txt is unreadable\)"):
         publish(tmp_path / "a.txt", write_bytes(b"x"), verify=verify)
     assert list(tmp_path.iterdir()) == []
 

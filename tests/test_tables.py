@@ -19,9 +19,7 @@ def test_table_that_holds_its_schema_passes_with_other_columns_beside():
 
 
 def test_missing_column_is_named_with_the_table_the_stage_and_what_was_found():
-    with pytest.raises(
-        DataError, match=r"here: table CODES has no column 'area' \(float64\); it holds: code, other"
-    ):
+    with pytest.raises(DataError, match=r"here: table CODES has no column 'area' \(float64\); it holds: code, other"):
         require(pd.DataFrame({"code": ["a"], "other": [1]}), CODES, where="here")
 
 

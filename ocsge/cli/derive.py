@@ -104,7 +104,9 @@ def _derive_and_print(**request: object) -> None:
     console = Console()
     messages = Console(stderr=True)
     columns = (TextColumn("{task.description:<18}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    with Progress(*columns, TimeElapsedColumn(), console=messages, transient=True) as bar:
+    with Progress(
+        *columns, TimeElapsedColumn(), console=messages, transient=True, disable=not messages.is_terminal
+    ) as bar:
         task = bar.add_task("loading engine", total=1)
 
         def advance(stage: str, done: int, total: int) -> None:

@@ -127,17 +127,19 @@ def evidence_runs(classes: Runs | None, intervals: Intervals, *, width: int, tab
         intervals.channel,
         intervals.value,
         width,
-        tables.has_raster,
-        tables.default_cover,
-        tables.built_cover,
-        tables.sealed_cover,
-        tables.class_cover,
-        tables.class_usage,
-        tables.layer_cover,
-        tables.layer_mode,
-        tables.layer_ossature,
-        tables.rule_usage,
-        tables.default_rule,
+        (
+            tables.has_raster,
+            tables.default_cover,
+            tables.built_cover,
+            tables.sealed_cover,
+            tables.class_cover,
+            tables.class_usage,
+            tables.layer_cover,
+            tables.layer_mode,
+            tables.layer_ossature,
+            tables.rule_usage,
+            tables.default_rule,
+        ),
     )
     return Runs(row_ptr=row_ptr, start=start, value=value, width=width)
 
@@ -151,23 +153,11 @@ def _earlier(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _evaluate(  # type: ignore[no-untyped-def]  # noqa: PLR0917
-    context,
-    cls,
-    has_raster,
-    default_cover,
-    built_cover,
-    sealed_cover,
-    class_cover,
-    class_usage,
-    layer_cover,
-    layer_mode,
-    layer_ossature,
-    rule_usage,
-    default_rule,
-):
+def _evaluate(context, cls, tables):  # type: ignore[no-untyped-def]
     """Return the packed value of a class inside one segment of the layers."""
     layer, built_ground, zone, near_road, rule, on_sealed, bits = context
+    has_raster, default_cover, built_cover, sealed_cover, class_cover, class_usage = tables[:6]
+    layer_cover, layer_mode, layer_ossature, rule_usage, default_rule = tables[6:]
     seen = class_cover[cls, 0] if has_raster else np.uint8(0)
     if seen == sealed_cover:
         rule = _earlier(rule, on_sealed)
@@ -215,29 +205,7 @@ def _context_of(painted, k):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _cross(  # type: ignore[no-untyped-def]  # noqa: PLR0917
-    class_ptr,
-    class_start,
-    class_value,
-    present,
-    row_ptr,
-    start,
-    stop,
-    channel,
-    value,
-    width,
-    has_raster,
-    default_cover,
-    built_cover,
-    sealed_cover,
-    class_cover,
-    class_usage,
-    layer_cover,
-    layer_mode,
-    layer_ossature,
-    rule_usage,
-    default_rule,
-):
+def _cross(class_ptr, class_start, class_value, present, row_ptr, start, stop, channel, value, width, tables):  # type: ignore[no-untyped-def]
     """Cut rows by the layers first, then each segment by the classes: what the layers say is read once a segment."""
     height = len(row_ptr) - 1
     capacity = len(class_start) + 2 * len(start) + height
@@ -269,9 +237,7 @@ def _cross(  # type: ignore[no-untyped-def]  # noqa: PLR0917
             if slot_key[slot] != key:
                 slot_key[slot] = key
                 for cls in present:
-                    answers[slot, cls] = _evaluate(
-                        context, cls, has_raster, default_cover, built_cover, sealed_cover, class_cover, class_usage,
-                        layer_cover, layer_mode, layer_ossature, rule_usage, default_rule)  # fmt: skip
+                    answers[slot, cls] = _evaluate(context, cls, tables)
             commune = np.uint32(painted[_COMMUNE, k]) << np.uint32(COMMUNE_SHIFT)
             column = cuts[k]
             while True:
