@@ -64,7 +64,8 @@ def artificialise(polygons: pd.DataFrame, adjacency: NDArray[np.int64], rules: R
           Absorption is not monotone, so the bounds are widened to enclose ``artif``: ``artif_min ≤ artif ≤
           artif_max`` always holds;
         - ``fragile``: ``tree_share`` (near the share of trees that separates herbaceous from wooded),
-          ``threshold_area`` (the group that decided is near the interpretation threshold), both, or "";
+          ``threshold_area`` (the group that decided is near the interpretation threshold), ``edge`` (a small
+          group that the edge of the data cuts), joined by ``+``, or "";
         - ``exemption``: ``park``, ``photovoltaic`` or ""; ``reason``: one line.
 
     Raises
@@ -271,8 +272,10 @@ def _fragile(
     margin = rules.composition["fragile_area_margin"] * thresholds.threshold_px
     by_area = np.abs(decided.group_px - thresholds.threshold_px) <= margin
     by_area &= ~(thresholds.protected & decided.state)
-    names = np.array(["", "tree_share", "threshold_area", "tree_share+threshold_area"], dtype=object)
-    return _texts(names[by_trees + 2 * by_area.astype(np.int64)])
+    causes = ("tree_share", "threshold_area", "edge")
+    which = by_trees + 2 * by_area.astype(np.int64) + 4 * decided.undetermined.astype(np.int64)
+    texts = ["+".join(name for bit, name in enumerate(causes) if combination >> bit & 1) for combination in range(8)]
+    return _texts(np.array(texts, dtype=object)[which])
 
 
 def _reason_kinds(decided: Absorption, matrix_artif: NDArray[np.bool_], thresholds: _Thresholds) -> NDArray[np.int64]:

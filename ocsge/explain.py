@@ -148,7 +148,8 @@ def _remarks(row: gpd.GeoSeries) -> tuple[str, ...]:
         remarks.append("an interpretation threshold changed the state the matrix gives")
     if row["fragile"]:
         causes = str(row["fragile"]).replace("tree_share", "share of trees near the limit")
-        remarks.append(f"fragile: {causes.replace('threshold_area', 'area near a threshold')}")
+        causes = causes.replace("threshold_area", "area near a threshold")
+        remarks.append(f"fragile: {causes.replace('edge', 'small group cut by the edge of the data')}")
     if row["artif_min"] != row["artif_max"]:
         remarks.append("its usage comes from a default: another usage would change its state")
     if row["exemption"]:

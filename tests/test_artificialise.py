@@ -390,3 +390,9 @@ def test_hundred_thousand_polygons_keep_every_protected_building(rules):
     assert result["crit_seuil"].any()
     marked = result["reason"].str.contains("threshold case [12]")
     assert (marked == result["crit_seuil"]).all()
+
+
+def test_a_small_group_cut_by_the_edge_of_the_data_is_fragile(rules):
+    table = table_of(FIELD, {**TOWN, "area_m2": 1000.0}).assign(at_edge=[True, True])
+    result = artificialise(table, edges((0, 1)), rules)
+    assert result["fragile"].tolist() == ["", "edge"]

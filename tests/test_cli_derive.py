@@ -131,7 +131,7 @@ def test_two_jobs_print_the_same_table(ocsge_command: Printed, hamlet: Scene, ha
     ocsge_command.workspace = tmp_path / "jobs"
     for path in (hamlet.vectors, hamlet.rpg, halves):
         assert ocsge_command.run("catalog", "add", path, "--workspace", ocsge_command.workspace).code == 0
-    spread = ocsge_command.derive("--commune", WEST, "--jobs", 2, "--window", 1000)
+    spread = ocsge_command.derive("--commune", WEST, "--jobs", 2)
     assert spread.code == 0
     assert "reused" not in spread.out
     assert spread.rows() == first

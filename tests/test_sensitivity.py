@@ -121,10 +121,14 @@ def test_the_command_prints_the_table_and_its_progress_apart(
     workspace = registered(hamlet, tmp_path / "workspace")
     overlay = tmp_path / "overlay"
     overlay.mkdir()
-    # a value that the collectivity knows is no longer moved
-    (overlay / "zone_construite.csv").write_text(
-        "name,value,unit,low,high,source,confidence\ndilation_m,25,m,15,50,délibération,high\n", encoding="utf-8"
-    )
+    # a collectivity that knows every value but the erosion: the others are no longer moved
+    header = "name,value,unit,low,high,source,confidence\n"
+    for value in load_rules().named_values:
+        if value.confidence == "low" and value.name != "erosion_m":
+            path = overlay / f"{value.table}.csv"
+            rows = path.read_text(encoding="utf-8") if path.exists() else header
+            row = f"{value.name},{value.value},{value.unit},{value.low},{value.high},délibération,high\n"
+            path.write_text(rows + row, encoding="utf-8")
     monkeypatch.setenv("COLUMNS", "200")
     where = ["--commune", "32001", "--millesime", "2022", "--workspace", str(workspace), "--resolution", "1"]
     with pytest.raises(SystemExit) as stop:
@@ -133,7 +137,7 @@ def test_the_command_prints_the_table_and_its_progress_apart(
     assert stop.value.code == 0
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.out.splitlines() if "│" in line]
     shown = {row[0]: row for row in rows}
-    assert "zone_construite.dilation_m" not in shown
+    assert list(shown) == ["zone_construite.erosion_m", "default usage"]
     assert shown["zone_construite.erosion_m"][1:6] == ["zone_construite.csv:3", "m", "0", "15", "25"]
     assert rows[-1][0] == "default usage"
     assert rows[-1][3:6] == ["", "", ""]
