@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import shutil
 import signal
@@ -15,14 +14,12 @@ from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import pandas as pd
-import pytest
 
 from ocsge.derive import derive
 from ocsge.publish import file_sha256
 from ocsge.store import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from benchmarks.scene import Scene
@@ -30,20 +27,6 @@ if TYPE_CHECKING:
 
 COMMUNE, KILLS, SEED = "32001", 15, 20231127
 START = "import sys; from ocsge.cli import main; main(sys.argv[1:])"
-NURSERY = """
-import json, os, sys
-import ocsge.derive
-from ocsge.cli import main
-for line in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        main(json.loads(line))
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-"""Runs the command line in a process of its own for each line it reads: the imports, which write nothing, are made
-once and not fifteen times."""
 
 
 def arguments(workspace: Path) -> list[str]:
@@ -56,32 +39,16 @@ def derive_in_full(workspace: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-class Nursery:
-    """Starts derivations and kills them."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-
-    def derive(self, workspace: Path, *, for_s: float | None) -> int:
-        """Derive, with SIGKILL ``for_s`` seconds after the workspace is held; return the exit code."""
-        (workspace / "lock.json").unlink(missing_ok=True)  # of a run that was killed
-        self.process.stdin.write(json.dumps(arguments(workspace)) + "\n")
-        self.process.stdin.flush()
-        child = int(self.process.stdout.readline())
-        if for_s is not None:
-            while not (workspace / "lock.json").exists():
-                time.sleep(0.001)
-            time.sleep(for_s)
-            os.kill(child, signal.SIGKILL)  # not yet waited for, so the number is still its own... or a zombie's
-        return int(self.process.stdout.readline())
-
-
-@pytest.fixture
-def nursery() -> Iterator[Nursery]:
-    command = [sys.executable, "-c", NURSERY]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield Nursery(process)
-        process.stdin.close()
+def derive_and_kill(workspace: Path, *, after_s: float) -> int:
+    """Derive in a process of its own, killed ``after_s`` seconds after it holds the workspace; return its exit code."""
+    (workspace / "lock.json").unlink(missing_ok=True)  # of a run that was killed
+    command = [sys.executable, "-c", START, *arguments(workspace)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not (workspace / "lock.json").exists():
+            time.sleep(0.001)
+        time.sleep(after_s)
+        process.kill()
+        return process.wait()
 
 
 def tree_digest(version: Path) -> str:
@@ -113,12 +80,12 @@ def assert_readable(workspace: Workspace) -> None:
 
 
 def test_a_killed_derivation_leaves_whole_files_and_ends_with_the_same_bytes(
-    tmp_path: Path, hamlet: Scene, registered: Registered, nursery: Nursery
+    tmp_path: Path, hamlet: Scene, registered: Registered
 ) -> None:
     pristine = registered(hamlet, tmp_path / "pristine")
     derive(communes=[COMMUNE], millesime=2018, workspace=pristine, resolution=1)
     alone = Workspace(shutil.copytree(pristine, tmp_path / "alone"))
-    assert nursery.derive(alone.path, for_s=None) == 0
+    assert derive_in_full(alone.path).returncode == 0
     duration = json.loads((alone.path / "journal.jsonl").read_text().splitlines()[-1])["duration_s"]
     expected = alone.current()
 
@@ -129,7 +96,7 @@ def test_a_killed_derivation_leaves_whole_files_and_ends_with_the_same_bytes(
         if killed.current().name == expected.name:  # the last one had published before it died: begin again
             shutil.rmtree(killed.path)
             shutil.copytree(pristine, killed.path)
-        outcomes.append(nursery.derive(killed.path, for_s=chance.uniform(0, duration)))
+        outcomes.append(derive_and_kill(killed.path, after_s=chance.uniform(0, duration)))
         assert_readable(killed)
     assert set(outcomes) <= {0, -signal.SIGKILL}
     assert outcomes.count(-signal.SIGKILL) > KILLS / 2
