@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -238,6 +237,8 @@ def round_largest_remainder(values: ArrayLike, *, decimals: int) -> NDArray[np.f
 
 def _query(sql: str, polygons: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a query over the polygons of the territory, areas in pixels."""
+    import duckdb  # noqa: PLC0415  (it weighs on the engine's memory until it is needed)
+
     inside = polygons[polygons["in_territory"].to_numpy(np.bool_)]
     per_m2 = pixels_per_m2(polygons, where=WHERE)
     columns = {name: inside[name].to_numpy() for name in (*_YES_NO_COLUMNS, "area_px")}

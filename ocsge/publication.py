@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ocsge.export import write_csv, write_gpkg, write_json, write_parquet
-from ocsge.maps import draw_map
 from ocsge.publish import publish
 from ocsge.styles import artif_style, couverture_style
 
@@ -141,6 +140,8 @@ def _write_commune(folder: Path, code: str, results: Results, rules: Rules) -> N
     if polygons.empty:
         return
     write_parquet(polygons, place("polygons") / "part.parquet", provenance={"key": results.provenance["key"]})
+    from ocsge.maps import draw_map  # noqa: PLC0415  (matplotlib weighs on the engine's memory until it is needed)
+
     leaves = [entry for entry in rules.couvertures if entry.is_leaf]
     colours = {entry.code: entry.colour for entry in leaves}
     labels = {entry.code: entry.label_fr for entry in leaves}

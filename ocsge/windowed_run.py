@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import geopandas as gpd
+    from numpy.typing import NDArray
 
     from ocsge.catalog import Source
     from ocsge.domain import Domain
@@ -211,14 +212,21 @@ class WindowedRun:
                 burned = burn(zone, grid=metres, window=zone_window)
                 painted_runs(burned, channel=Channel.ZONE, width=zone_window.width, unpainted=0).save(path)
                 return
-            cells = np.zeros((zone_window.height, zone_window.width), dtype=np.bool_)
-            for placed in built:
-                part = stages.built_cells_of(placed, grid=self.domain.grid)
-                at = metre_window(placed[0], self.domain.grid.pixels_per_m)
-                row, col = at.row - zone_window.row, at.col - zone_window.col
-                cells[row : row + part.shape[0], col : col + part.shape[1]] = part
-            zone_construite(cells, engine.zone).save(path)
+            zone_construite(self._built_cells(built, zone_window), engine.zone).save(path)
 
         path = self.store.artefact("zone", self.key, ".npz", produce)
         self.tell("zone construite", 1, 1)
         return path
+
+    def _built_cells(self, built: stages.Placed, zone_window: Window) -> NDArray[np.bool_]:
+        """Return the built 1 m cells of the whole domain."""
+        grid = self.domain.grid
+        if len(built) == 1:
+            return stages.built_cells_of(built[0], grid=grid)
+        cells = np.zeros((zone_window.height, zone_window.width), dtype=np.bool_)
+        for placed in built:
+            part = stages.built_cells_of(placed, grid=grid)
+            at = metre_window(placed[0], grid.pixels_per_m)
+            row, col = at.row - zone_window.row, at.col - zone_window.col
+            cells[row : row + part.shape[0], col : col + part.shape[1]] = part
+        return cells

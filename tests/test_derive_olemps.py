@@ -58,8 +58,11 @@ def test_the_pixels_of_the_polygons_are_those_whose_centre_lies_in_the_commune(
     polygons: gpd.GeoDataFrame, outline: shapely.Geometry
 ) -> None:
     xmin, ymin, xmax, ymax = np.round(shapely.bounds(shapely.buffer(outline, 1)))
-    shape = (round((ymax - ymin) * 5), round((xmax - xmin) * 5))
-    burned = np.count_nonzero(rasterize([outline], shape, transform=from_origin(xmin, ymax, 0.2, 0.2)))
+    columns, rows = round((xmax - xmin) * 5), round((ymax - ymin) * 5)
+    burned = 0
+    for top in range(0, rows, 1000):
+        band = from_origin(xmin, ymax - top / 5, 0.2, 0.2)
+        burned += np.count_nonzero(rasterize([outline], (min(1000, rows - top), columns), transform=band))
     # vertices have one decimal: a pixel whose centre is one of them may fall on either side of the outline
     tenths = np.rint(shapely.get_coordinates(outline) * 10).astype(np.int64)
     ties = np.count_nonzero((tenths % 2 == 1).all(axis=1))
