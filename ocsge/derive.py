@@ -178,7 +178,7 @@ def derive(
     assume_crs
         EPSG code of vector files that declare no CRS.
     jobs
-        Worker processes.
+        Worker processes; above 1, a script must call this under ``if __name__ == "__main__":``.
     window_m
         Side of the windows, metres; None takes one window up to 100 km². The result does not depend on it.
     strip_rows
@@ -228,6 +228,7 @@ def derive(
         )
         version = publish_results(store, results, rules=law, key=found.key)
         store.prune()
+        store.clear_cache()
         execution.progress("files", 1, 1)
     return _derivation(version, found.domain, millesime, reused=False)
 

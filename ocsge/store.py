@@ -8,7 +8,7 @@
     ├── CURRENT                      the id of the version that readers use
     ├── versions/<id>/…              results; never modified once visible
     │   └── manifest.json            path, bytes and sha256 of every file
-    ├── cache/<stage>/<key><suffix>  intermediate artefacts that a later run reuses
+    ├── cache/<stage>/<key><suffix>  intermediate artefacts of a run that has not ended
     │   └── <key><suffix>.json       their sha256
     └── journal.jsonl                times, durations and commands: the only place with a clock
 
@@ -171,6 +171,17 @@ class Workspace:
         content = json_bytes({"key": key, "sha256": publish(path, produce, verify=verify)})
         publish(manifest, lambda temporary: temporary.write_bytes(content))
         return path
+
+    def clear_cache(self) -> None:
+        """Remove every intermediate artefact: a published result no longer needs them.
+
+        Raises
+        ------
+        WorkspaceBusyError
+            When another run holds the workspace.
+        """
+        with self.locked():
+            shutil.rmtree(self.path / "cache", ignore_errors=True)
 
     def publish_version(
         self,

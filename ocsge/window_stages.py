@@ -26,7 +26,8 @@ from ocsge.regions.zone import built_cells
 from ocsge.store import Workspace, artefact_key
 
 BUILT_HALO_M = 200
-"""Context of the built aggregation: wider than a building and its growth, so a core is exact."""
+"""Context of the built aggregation: ground that joins the edge of the halo to the core is so long that it is far above
+the areas below which a group dissolves or grows, so a core is exact."""
 MERGE_HALO_M = 500
 """First context of the merging; doubled as long as an unstable cluster joins the window's edge to its core."""
 

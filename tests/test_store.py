@@ -455,3 +455,12 @@ def test_the_journal_takes_one_line_an_event_even_after_a_cut_one(workspace):
     assert [event.get("outcome") for event in events] == [None, "ok", "DataError"]
     assert events[1]["duration_s"] >= 0
     assert events[1]["communes"] == ["12174"]
+
+
+def test_clearing_the_cache_leaves_the_published_version(tmp_path):
+    workspace = Workspace(tmp_path / "w")
+    artefact = workspace.artefact("regions", artefact_key(window=1), ".txt", lambda path: path.write_text("x"))
+    version = workspace.publish_version(lambda folder: (folder / "stock.csv").write_text("y"))
+    workspace.clear_cache()
+    assert not artefact.exists()
+    assert workspace.verify(version) == []
