@@ -176,7 +176,9 @@ class _Thresholds:
         area_px = polygons["area_px"].to_numpy(np.int64)
         built_cover = rules.couverture_codes.index(rules.couverture_by_role["built"])
         built_px = _pixels_reaching(rules.interpretation_threshold["built_m2"], per_m2)
-        built = (pairs.cover == built_cover) & (area_px >= built_px)
+        # a commune border cuts the polygon, not the building: the whole object reaches the threshold or not
+        object_px = polygons["object_px"].to_numpy(np.int64) if "object_px" in polygons else area_px
+        built = (pairs.cover == built_cover) & (object_px >= built_px)
         option = rules.options["adjacent_built"]
         if option not in {"none", "keep_artif"}:
             raise ParameterError(f"rules/options.csv: adjacent_built = '{option}'; write none or keep_artif")

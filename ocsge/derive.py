@@ -19,7 +19,7 @@ import pandas as pd
 
 from ocsge.artificialise import artificialise
 from ocsge.domain import Domain, domain_of, run_epsg
-from ocsge.errors import ParameterError
+from ocsge.errors import DataError, OcsgeError, ParameterError
 from ocsge.grid import Grid
 from ocsge.indicators import stock, stock_long
 from ocsge.inputs import ClassEvidence, find_class_evidence, find_sources
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from ocsge.geometry_repair import Invalid
 
 FIRST_MILLESIME, LAST_MILLESIME = 1900, 2100
+MOST_CONTEXTS = 8
+"""Times the context distance of the rules that a run may widen to before it gives up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Derivation:
             for code in self.commune_codes
             if (path := self.version / self._partition(code, "polygons") / "part.parquet").is_file()
         ]
+        if not parts:
+            raise DataError(f"{self.version}: no polygon of {', '.join(self.commune_codes)} at {self.millesime}")
         return gpd.GeoDataFrame(pd.concat(parts, ignore_index=True), crs=parts[0].crs)
 
     def files(self) -> list[Path]:
@@ -312,6 +316,11 @@ def measure(
             break
         # a cluster of small regions joins the edge of the context to the territory: take more context
         context_m += step_m
+        if context_m > MOST_CONTEXTS * step_m:
+            raise OcsgeError(
+                f"{context_m:.0f} m around the territory are not enough to decide its small regions; please report it "
+                "with the data"
+            )
     return _measured(domain, rules, key, found, sources, classes, request=request, tell=tell)
 
 
@@ -332,6 +341,7 @@ def _measured(
     tell("polygons", 1, 1)
     tell("artificialisation", 0, 1)
     decided = artificialise(polygons, adjacency, rules)
+    decided = decided.drop(columns="object_px")  # of an object over a border, not of the polygon
     ours = gpd.GeoDataFrame(decided[decided["in_territory"]].reset_index(drop=True), crs=domain.grid.epsg)
     ours.insert(0, "id", _identifiers(ours["commune_code"], request.millesime))
     ours.insert(1, "millesime", np.full(len(ours), request.millesime, dtype=np.int64))
@@ -352,7 +362,7 @@ def _measured(
         stock=table,
         stock_long=long,
         provenance=provenance_of(domain, rules, key, found, sources, classes, millesime=request.millesime, flags=flags),
-        credit=credit_of(sources),
+        credit=credit_of(sources, classes),
     )
 
 

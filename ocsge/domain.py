@@ -180,7 +180,7 @@ def _with_units(domain: Domain, around: gpd.GeoDataFrame, area: shapely.Geometry
     geometries: list[shapely.Geometry] = []
     inside: list[bool] = []
     if area is not None:
-        codes, geometries, inside = [""], [area], [True]
+        codes, geometries, inside = [""], [domain.territory], [True]
     for code, outline in zip(around["commune_code"], around.geometry, strict=True):
         codes.append(code)
         geometries.append(outline)

@@ -88,6 +88,7 @@ def engine_of(rules: Rules, grid: Grid, *, numbering: str | None) -> Engine:
             tree_share=rules.composition["tree_share"],
             stand_purity=rules.composition["stand_purity"],
             composite_share=rules.composition["composite_share"],
+            built=cover_index["built"],
             broadleaf=cover_index["broadleaf"],
             conifer=cover_index["conifer"],
             mixed_stand=cover_index["mixed_stand"],

@@ -125,7 +125,7 @@ def explain(
         if step is None
         else f"{step.row}: {step.layer}, {step.mode}; {step.reason} (confidence {step.confidence})",
         area_m2=float(row["area_m2"]),
-        remarks=_remarks(row),
+        remarks=_remarks(row, spread=step is not None and step.mode == "spread"),
     )
 
 
@@ -142,8 +142,13 @@ def _partition(workspace: Path, code: str, millesime: int | None) -> Path:
     return folder / f"millesime={millesime or years[-1]}" / "part.parquet"
 
 
-def _remarks(row: gpd.GeoSeries) -> tuple[str, ...]:
+def _remarks(row: gpd.GeoSeries, *, spread: bool) -> tuple[str, ...]:
     remarks = []
+    if spread:
+        remarks.append(
+            "its usage reaches from a building: the reach, and a derived zone construite, are low-confidence values "
+            "(ocsge rules sensitivity)"
+        )
     if row["crit_seuil"]:
         remarks.append("an interpretation threshold changed the state the matrix gives")
     if row["fragile"]:

@@ -102,6 +102,7 @@ def read_inputs(
     domain: Domain,
     rules: Rules,
     millesime: int,
+    layers_decide: bool,
     invalid: Invalid = "repair",
     assume_crs: int | None = None,
 ) -> Inputs:
@@ -117,10 +118,18 @@ def read_inputs(
         Say which layers are read.
     millesime
         Year whose end the objects must exist at.
+    layers_decide
+        Whether the covers come from the layers alone, without class raster or polygons.
     invalid
         ``repair`` corrects and counts invalid geometries; ``stop`` refuses them.
     assume_crs
         CRS of files that declare none.
+
+    Raises
+    ------
+    LayerError
+        When the layers alone decide, and no layer of buildings is registered or none meets the territory: the default
+        cover would stand for everything.
     """
     layers: dict[str, gpd.GeoDataFrame] = {}
     reports = []
@@ -136,16 +145,40 @@ def read_inputs(
         )
         layers[layer] = read.frame
         reports.append(read.report)
+    if layers_decide:
+        _check_layers_say_something(layers, reports, rules)
     return Inputs(layers=layers, reports=tuple(reports))
+
+
+def _check_layers_say_something(
+    layers: Mapping[str, gpd.GeoDataFrame], reports: Sequence[ReadReport], rules: Rules
+) -> None:
+    built = rules.couverture_by_role["built"]
+    needed = tuple(dict.fromkeys(row.layer for row in rules.layer_covers if row.code_cs == built))
+    if not any(report.sources for report in reports if report.layer in needed):
+        raise LayerError(
+            f"none of {', '.join(needed)} is registered and no class raster is given: every ground would take the "
+            "default cover; register BD TOPO with `ocsge catalog add`"
+        )
+    if all(len(layers[layer]) == 0 for layer in cover_layers(rules)):
+        files = sorted({str(source.path) for report in reports for source in report.sources})
+        raise LayerError(f"{', '.join(files)}: nothing there meets the territory; register the data of its département")
 
 
 def read_zone_construite(
     sources: Sequence[Source], *, domain: Domain, invalid: Invalid = "repair", assume_crs: int | None = None
 ) -> gpd.GeoDataFrame | None:
-    """Return the official zone construite of the domain, or None when no source holds it."""
-    if not any(source.layer == ZONE for source in sources):
+    """Return the official zone construite of the domain, or None when no source holds it.
+
+    Raises
+    ------
+    LayerError
+        When a source holds it and nothing of it meets the domain: the file is of another territory.
+    """
+    files = [source.path for source in sources if source.layer == ZONE]
+    if not files:
         return None
-    return read_layer(
+    frame = read_layer(
         sources,
         ZONE,
         bounds=domain.bounds,
@@ -154,6 +187,9 @@ def read_zone_construite(
         invalid=invalid,
         assume_crs=assume_crs,
     ).frame
+    if frame.empty:
+        raise LayerError(f"{files[0]}: no zone construite meets the territory; give the file of its département")
+    return frame
 
 
 def find_class_evidence(
@@ -202,9 +238,15 @@ def _raster_evidence(
 ) -> ClassEvidence:
     tiles = place_tiles(paths, grid=domain.grid, resample=resample)
     _check_meets(tiles, domain)
-    if numbering is None:
-        with rasterio.open(tiles[0].path) as dataset:
-            numbering = dataset.tags().get(NUMBERING_TAG)
+    for tile in tiles:
+        with rasterio.open(tile.path) as dataset:
+            stated = dataset.tags().get(NUMBERING_TAG)
+        if stated is not None and numbering is not None and stated != numbering:
+            raise ParameterError(
+                f"{tile.path}: its classes are numbered by {stated!r}, not by {numbering!r}; "
+                "derive with one numbering system"
+            )
+        numbering = numbering or stated
     if numbering is None:
         systems = sorted({system for c in rules.cosia_classes for system in c.numbers})
         raise ParameterError(

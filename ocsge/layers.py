@@ -307,6 +307,7 @@ def read_layer(
     return LayerRead(frame=frame, report=report)
 
 
+_COMMUNE_LAYER = "admin_express:commune"
 _COMMUNE_COLUMNS = {
     "insee_com": "commune_code",
     "nom": "nom",
@@ -358,19 +359,26 @@ def read_communes(
     ParameterError
         When a code is not an INSEE code.
     """
-    read = read_layer(
-        sources,
-        "admin_express:commune",
-        bounds=bounds,
-        epsg=epsg,
-        millesime=None,
-        invalid=invalid,
-        assume_crs=assume_crs,
-    )
-    frame = read.frame.rename(columns=_COMMUNE_COLUMNS)[[*_COMMUNE_COLUMNS.values(), "geometry"]]
-    frame["commune_code"] = [check_commune_code(code) for code in frame["commune_code"]]
-    if frame["commune_code"].duplicated().any():
-        frame = _joined_communes(frame)
+    known: set[str] = set()
+    frames = []
+    for source in sorted((s for s in sources if s.layer == _COMMUNE_LAYER), key=_authority, reverse=True):
+        read = read_layer(
+            [source],
+            _COMMUNE_LAYER,
+            bounds=bounds,
+            epsg=epsg,
+            millesime=None,
+            invalid=invalid,
+            assume_crs=assume_crs,
+        )
+        part = read.frame.rename(columns=_COMMUNE_COLUMNS)[[*_COMMUNE_COLUMNS.values(), "geometry"]]
+        part["commune_code"] = [check_commune_code(code) for code in part["commune_code"]]
+        part = part[~part["commune_code"].isin(known)]
+        known |= set(part["commune_code"])
+        frames.append(_joined_communes(part) if part["commune_code"].duplicated().any() else part)
+    if not frames:
+        frames = [_no_communes(epsg)]
+    frame = gpd.GeoDataFrame(pd.concat(frames, ignore_index=True), crs=epsg)
     frame = frame.sort_values("commune_code", ignore_index=True)
     if codes is None:
         return frame
@@ -381,6 +389,19 @@ def read_communes(
             "register an ADMIN EXPRESS that holds it with `ocsge catalog add`"
         )
     return frame[frame["commune_code"].isin(wanted)].reset_index(drop=True)
+
+
+def _authority(source: Source) -> tuple[bool, str, str]:
+    """Return how far the outlines of a file come before those of another: ADMIN EXPRESS first, then the latest edition.
+
+    BD TOPO delivers communes too, of another generalisation: the same commune must not count twice.
+    """
+    return ("admin" in source.path.name.casefold(), source.edition or "", source.path.name)
+
+
+def _no_communes(epsg: int) -> gpd.GeoDataFrame:
+    columns = {name: pd.Series([], dtype="str") for name in _COMMUNE_COLUMNS.values()}
+    return gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries([], crs=epsg), crs=epsg)
 
 
 def _joined_communes(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

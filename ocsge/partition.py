@@ -85,6 +85,7 @@ def partition(
             "ossature": (pieces.key >> OSSATURE_SHIFT & 1).astype(np.bool_),
             "area_px": pieces.area_px,
             "area_m2": area(pieces.area_px),
+            "object_px": _object_px(pieces, composition.built),
             "usage_rule": rule,
             "usage_default_m2": area(default_px),
             "filled_m2": area(pieces.cover_px[:, 0]),
@@ -111,6 +112,23 @@ def _goes_on_over_a_border(pieces: Pieces) -> NDArray[np.bool_]:
     cut = np.zeros(len(pieces.value), dtype=np.bool_)
     cut[same[:, :2].ravel()] = True
     return cut
+
+
+def _object_px(pieces: Pieces, built: int) -> NDArray[np.int64]:
+    """Return the pixels of the object each piece belongs to: of built ground, also what lies over a border."""
+    runs = pieces.runs
+    pairs = piece_adjacency(runs.row_ptr, runs.start, pieces.label, runs.width, len(pieces.value))
+    same = pairs[(pieces.key[pairs[:, 0]] == pieces.key[pairs[:, 1]]) & (pieces.key[pairs[:, 0]] & 15 == built)]
+    first = np.arange(len(pieces.value))
+    changed = True
+    while changed:  # a building crosses few borders: the smallest number of a group spreads in as many steps
+        before = first.copy()
+        np.minimum.at(first, same[:, 0], before[same[:, 1]])
+        np.minimum.at(first, same[:, 1], before[same[:, 0]])
+        changed = bool((first != before).any())
+    total = np.zeros(len(first), dtype=np.int64)
+    np.add.at(total, first, pieces.area_px)
+    return total[first]
 
 
 def _usage_provenance(

@@ -113,7 +113,10 @@ def _without_paths(report: dict[str, object]) -> dict[str, object]:
     return {**report, "files": files}
 
 
-def credit_of(sources: Sequence[Source]) -> str:
-    """Return the credit line of the sources, each product once."""
-    products = {product.product: product.credit for product in load_catalog().products}
-    return " ; ".join(dict.fromkeys(products[source.product] for source in sources if source.product in products))
+def credit_of(sources: Sequence[Source], classes: ClassEvidence | None) -> str:
+    """Return the credit line of the sources and of the class raster or polygons, each product once."""
+    credits_ = {product.product: product.credit for product in load_catalog().products}
+    used = [source.product for source in sources]
+    if classes is not None:
+        used.append("cosia_raster" if classes.tiles else "cosia_vector")
+    return " ; ".join(dict.fromkeys(credits_[product] for product in used if product in credits_))

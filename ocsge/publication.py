@@ -98,6 +98,10 @@ def publish_results(workspace: Workspace, results: Results, *, rules: Rules, key
     replaced = {(code, results.millesime) for code in (*codes, "")}
 
     def carry(relative: Path) -> bool:
+        if results.perimetre is not None and relative.parts[0] == f"perimetre={results.perimetre}":
+            # the file of a perimeter may have changed: nothing of its earlier outline stays at this millésime
+            year = f"millesime={results.millesime}" in relative.parts or f"_{results.millesime}" in relative.name
+            return not year and relative.name not in _COMBINED
         return relative.name not in _COMBINED and not _belongs(relative, replaced, results.perimetre)
 
     def fill(folder: Path) -> None:

@@ -77,6 +77,7 @@ POLYGONS = _schema(
         "code_us": _CODE,
         "ossature": _YES_NO,
         "area_px": Column("int64", "pixels"),
+        "object_px": Column("int64", "pixels", optional=True),
         "area_m2": _AREA,
         "usage_rule": Column("int64"),
         "usage_default_m2": _AREA,

@@ -120,14 +120,19 @@ def rule_usage_table(rules: Rules) -> NDArray[np.uint8]:
 
 
 def class_usage_table(rules: Rules, numbering: str) -> NDArray[np.uint8]:
-    """Return the usage step that each class number gives, (256,), 0 = none."""
+    """Return the usage step that each class number gives, (256,), 0 = none.
+
+    A number that a class of the rule shares with another class gives nothing: it does not tell them apart.
+    """
     table = np.zeros(256, dtype=np.uint8)
-    numbers = {cosia_class.name: number for cosia_class, number in numbered_classes(rules, numbering)}
+    names: dict[int, set[str]] = {}
+    for cosia_class, number in numbered_classes(rules, numbering):
+        names.setdefault(number, set()).add(cosia_class.name)
     for position, step in reversed(list(enumerate(usage_steps(rules), start=1))):
         if step.row.geometry_op == "class":
-            for name in step.row.cosia_classes:
-                if name in numbers:
-                    table[numbers[name]] = position
+            for number, sharing in names.items():
+                if sharing <= set(step.row.cosia_classes):
+                    table[number] = position
     return table
 
 

@@ -21,7 +21,7 @@ from ocsge.regions.pieces import Pieces
 from ocsge.regions.runs import Runs, joined, runs_of_strips
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.regions.sweep import painted_runs
-from ocsge.regions.windows import EngineRules, built_ground, pieces_of_core
+from ocsge.regions.windows import EngineRules, built_ground, evidence_of_window, pieces_of_evidence
 from ocsge.regions.zone import built_cells
 from ocsge.store import Workspace, artefact_key
 
@@ -155,16 +155,21 @@ def merge_regions(job: PiecesJob) -> PiecesResult:
             built = _joined(job.built, window)
             if built is None:
                 raise OcsgeError("the built ground of a window is missing; this is a bug, please report it")
-            result = pieces_of_core(
+            evidence = evidence_of_window(
                 _joined(job.classes, window),
                 built,
                 Runs.load(job.zone),
                 _shapes(job.shapes),
                 grid=job.grid,
                 window=window,
+                zone_window=job.zone_window,
+                engine=job.engine,
+            )
+            result = pieces_of_evidence(
+                evidence,
+                window=window,
                 core=job.core,
                 whole=job.whole,
-                zone_window=job.zone_window,
                 territory=np.array(job.territory, dtype=np.bool_),
                 engine=job.engine,
             )

@@ -76,6 +76,7 @@ class WindowedRun:
             domain=domain,
             rules=self.rules,
             millesime=millesime,
+            layers_decide=self.classes is None,
             invalid=invalid,
             assume_crs=assume_crs,
         )

@@ -50,6 +50,7 @@ COMPOSITION = Composition(
     tree_share=0.25,
     stand_purity=0.75,
     composite_share=0.25,
+    built=BUILT,
     broadleaf=BROADLEAF,
     conifer=CONIFER,
     mixed_stand=MIXED,

@@ -81,7 +81,7 @@ def test_a_registered_file_that_changed_is_refused(tmp_path: Path) -> None:
 
 def test_every_layer_of_the_rules_is_read_and_reported_even_without_source(tmp_path: Path, domain: Domain) -> None:
     sources = recognise(write(tmp_path / "batiment.gpkg", batiment=buildings()))
-    found = read_inputs(sources, domain=domain, rules=RULES, millesime=2022)
+    found = read_inputs(sources, domain=domain, rules=RULES, millesime=2022, layers_decide=False)
     assert set(found.layers) == {*cover_layers(RULES), *usage_layers(RULES)}
     assert [report.layer for report in found.reports] == list(found.layers)
     assert len(found.layers["bd_topo:batiment"]) == 1
@@ -92,7 +92,7 @@ def test_every_layer_of_the_rules_is_read_and_reported_even_without_source(tmp_p
 def test_only_what_meets_the_domain_is_read(tmp_path: Path, domain: Domain) -> None:
     frame = buildings([HOUSE, box(280, 0, 290, 10), box(400, 0, 410, 10)])
     sources = recognise(write(tmp_path / "batiment.gpkg", batiment=frame))
-    found = read_inputs(sources, domain=domain, rules=RULES, millesime=2022)
+    found = read_inputs(sources, domain=domain, rules=RULES, millesime=2022, layers_decide=False)
     assert len(found.layers["bd_topo:batiment"]) == 2
 
 

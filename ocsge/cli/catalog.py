@@ -83,8 +83,10 @@ def show(name: str) -> None:
 def add(paths: tuple[Path, ...], workspace: Path, layer: str | None) -> None:
     """Register files or folders as sources of a workspace; they are read where they stand."""
     from ocsge.catalog import register
+    from ocsge.store import Workspace
 
-    added = [source for path in paths for source in register(workspace, path, layer=layer)]
+    with Workspace(workspace).locked():  # two lists written at once would lose one
+        added = [source for path in paths for source in register(workspace, path, layer=layer)]
     _print_sources(added, title=f"Registered in {workspace}")
 
 

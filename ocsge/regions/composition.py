@@ -32,6 +32,7 @@ class Composition:
     composite_share: float
     """Ground is composite when sealed and mineral parts both reach this share of the two together."""
 
+    built: int
     broadleaf: int
     conifer: int
     mixed_stand: int

@@ -41,7 +41,7 @@ COVERS = 16
 """Size of the cover axis of the tables: unknown, the leaf covers, and the one that takes the enclosing cover."""
 USAGES = 32
 ABSORB = 15
-"""Cover index of what takes the enclosing cover: pools, light greenhouses, built specks."""
+"""Cover index of what takes the enclosing cover: pools, built specks."""
 MAX_USAGE_RULES, MAX_COMMUNES = 127, 4095
 
 _DOMAIN, _COMMUNE, _COVER = int(Channel.DOMAIN), int(Channel.COMMUNE), int(Channel.COVER)

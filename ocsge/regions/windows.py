@@ -67,6 +67,31 @@ def built_ground(
     return joined([(window, built)], window=core)
 
 
+def evidence_of_window(
+    classes: Runs | None,
+    built: Runs,
+    zone: Runs,
+    shapes: Shapes,
+    *,
+    grid: Grid,
+    window: Window,
+    zone_window: Window,
+    engine: EngineRules,
+) -> Runs:
+    """Return the evidence of ``window``; parameters as :func:`pieces_of_core`.
+
+    Called apart, it lets go of the class runs and the burned intervals before the graph is made.
+    """
+    intervals = _together(
+        [
+            burn(shapes, grid=grid, window=window),
+            as_intervals(built, channel=Channel.BUILT_GROUND),
+            zone_intervals(zone, zone_window=zone_window, window=window, pixels_per_m=grid.pixels_per_m),
+        ]
+    )
+    return evidence_runs(classes, intervals, width=window.width, tables=engine.tables)
+
+
 def pieces_of_core(
     classes: Runs | None,
     built: Runs,
@@ -100,14 +125,22 @@ def pieces_of_core(
     engine
         Rules in pixels.
     """
-    intervals = _together(
-        [
-            burn(shapes, grid=grid, window=window),
-            as_intervals(built, channel=Channel.BUILT_GROUND),
-            zone_intervals(zone, zone_window=zone_window, window=window, pixels_per_m=grid.pixels_per_m),
-        ]
+    evidence = evidence_of_window(
+        classes, built, zone, shapes, grid=grid, window=window, zone_window=zone_window, engine=engine
     )
-    evidence = evidence_runs(classes, intervals, width=window.width, tables=engine.tables)
+    return pieces_of_evidence(evidence, window=window, core=core, whole=whole, territory=territory, engine=engine)
+
+
+def pieces_of_evidence(
+    evidence: Runs,
+    *,
+    window: Window,
+    core: Window,
+    whole: Window,
+    territory: NDArray[np.bool_],
+    engine: EngineRules,
+) -> CorePieces:
+    """Return the pieces of ``core`` from the evidence of ``window``; parameters as :func:`pieces_of_core`."""
     graph = region_graph(evidence, small_px=engine.minimum.largest_px)
     sides = (
         window.row > whole.row,
