@@ -124,6 +124,7 @@ class _Pairs:
 
     @classmethod
     def of(cls, polygons: pd.DataFrame, rules: Rules) -> _Pairs:
+        """Return the matrix of the rules, and the place of each polygon's pair in it."""
         covers, usages = rules.couverture_codes, rules.usage_codes
         cells = [[rules.matrix[cover, usage] for usage in usages] for cover in covers]
         return cls(
@@ -172,6 +173,7 @@ class _Thresholds:
         *,
         per_m2: int,
     ) -> _Thresholds:
+        """Return the thresholds of the rules in pixels, and what they protect."""
         neighbours = Neighbours.of(adjacency, count=len(polygons))
         area_px = polygons["area_px"].to_numpy(np.int64)
         built_cover = rules.couverture_codes.index(rules.couverture_by_role["built"])

@@ -27,6 +27,7 @@ from ocsge.partition import partition
 from ocsge.provenance import NATIVE_RESOLUTION_M, credit_of, provenance_of, run_flags, run_key
 from ocsge.publication import Results, partition_of, publish_results, published_key, stem_of
 from ocsge.rules import Rules, load_rules
+from ocsge.run import workers_kept
 from ocsge.store import Workspace
 from ocsge.windowed_run import Found, Progress, WindowedRun
 
@@ -309,9 +310,10 @@ def measure(
             window_m=execution.window_m,
             strip_rows=execution.strip_rows,
         )
-        found = windowed.pieces(
-            sources, millesime=request.millesime, invalid=request.invalid, assume_crs=request.assume_crs
-        )
+        with workers_kept():
+            found = windowed.pieces(
+                sources, millesime=request.millesime, invalid=request.invalid, assume_crs=request.assume_crs
+            )
         if found.context_is_enough:
             break
         # a cluster of small regions joins the edge of the context to the territory: take more context

@@ -8,6 +8,7 @@ runs over different extents share the same pixels. A pixel is addressed by its g
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -135,3 +136,24 @@ class Window:
                 bottom, right = min(top + side_px, self.bottom), min(left + side_px, self.right)
                 tiles.append(Window(row=row, col=col, height=bottom - row, width=right - col))
         return tiles
+
+    def split(self, longest_px: int, *, step_px: int) -> list[Window]:
+        """Return windows of about equal sides, none longer than ``longest_px``, whose seams fall on ``step_px``.
+
+        Examples
+        --------
+        >>> [w.width for w in Window(row=0, col=0, height=10, width=25).split(15, step_px=5)]
+        [15, 10]
+        """
+
+        def cuts(start: int, length: int) -> list[int]:
+            parts = math.ceil(length / longest_px)
+            inner = [start + round(k * length / parts / step_px) * step_px for k in range(1, parts)]
+            return [start, *inner, start + length]
+
+        rows, cols = cuts(self.row, self.height), cuts(self.col, self.width)
+        return [
+            Window(row=top, col=left, height=bottom - top, width=right - left)
+            for top, bottom in itertools.pairwise(rows)
+            for left, right in itertools.pairwise(cols)
+        ]

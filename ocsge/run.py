@@ -16,6 +16,7 @@ import traceback
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from ocsge.errors import OcsgeError, ParameterError, PartialResultError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from multiprocessing.process import BaseProcess
 
 T = TypeVar("T")
@@ -101,6 +102,21 @@ def run(
     return progress.results()
 
 
+_KEPT: list[tuple[list[ProcessPoolExecutor], set[BaseProcess]]] = []
+"""Idle workers of the blocks of :func:`workers_kept`, and the processes there were before each block."""
+
+
+@contextmanager
+def workers_kept() -> Iterator[None]:
+    """Keep worker processes from one stage to the next: starting one costs seconds. They end with the block."""
+    _KEPT.append(([], set(multiprocessing.active_children())))
+    try:
+        yield
+    finally:
+        for pool in _KEPT.pop()[0]:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
 @dataclass(slots=True)
 class _Outcome(Generic[R]):
     """What became of an item: a result, or an error (always one of ours, hence picklable)."""
@@ -132,6 +148,7 @@ class _Progress(Generic[R]):
     failed: dict[int, OcsgeError] = field(default_factory=dict)
 
     def settle(self, position: int, item: object, outcome: _Outcome[R]) -> None:
+        """Take the outcome of an item; raise its error at once unless the others go on."""
         if outcome.error is None:
             self.done[position] = outcome.result  # type: ignore[assignment]  # fn may well return None
         else:
@@ -144,6 +161,7 @@ class _Progress(Generic[R]):
             self.on_done(len(self.done) + len(self.failed), self.total)
 
     def results(self) -> list[R]:
+        """Return every result in item order, or raise what failed."""
         if self.failed:
             errors = [str(self.failed[position]) for position in sorted(self.failed)]
             raise ItemsFailedError(
@@ -160,10 +178,10 @@ def _in_processes(items: Sequence[T], fn: Callable[[T], R], jobs: int, progress:
     Each worker has a pool of its own: a pool loses all its items when one worker dies, without telling which
     item killed it. Alone, the culprit is known and the others go on.
     """
-    before = set(multiprocessing.active_children())
+    kept, before = _KEPT[-1] if _KEPT else (None, set(multiprocessing.active_children()))
     waiting = deque(range(len(items)))
     deaths = [0] * len(items)
-    idle = [_new_pool() for _ in range(jobs)]
+    idle = [kept.pop() if kept else _new_pool() for _ in range(jobs)]
     running: dict[Future[_Outcome[R]], tuple[int, ProcessPoolExecutor]] = {}
     try:
         while waiting or running:
@@ -191,6 +209,9 @@ def _in_processes(items: Sequence[T], fn: Callable[[T], R], jobs: int, progress:
                     waiting.append(position)
                 else:
                     progress.settle(position, items[position], _dead())
+        if kept is not None:
+            kept.extend(idle)
+            idle = []
     except BaseException:
         _kill(before)
         raise

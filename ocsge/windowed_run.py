@@ -158,10 +158,12 @@ class WindowedRun:
 
     def _cores(self) -> list[Window]:
         window, n = self.domain.window, self.domain.grid.pixels_per_m
+        if self.window_m is not None:
+            return window.tiles(self.window_m * n)
         area_km2 = window.height * window.width / n**2 / 1e6
-        if self.window_m is None and self.jobs == 1 and area_km2 <= _LARGEST_SINGLE_WINDOW_KM2:
+        if self.jobs == 1 and area_km2 <= _LARGEST_SINGLE_WINDOW_KM2:
             return [window]
-        return window.tiles((self.window_m or _WINDOW_SIDE_M) * n)
+        return window.split(_WINDOW_SIDE_M * n, step_px=n)
 
     def _classes(self, cores: list[Window]) -> stages.Placed:
         if self.classes is None:

@@ -148,10 +148,12 @@ def test_fictitious_zones_give_no_usage(bench: Bench) -> None:
         geometry=[box(0, 0, 100, 200), box(100, 0, 200, 200)],
         crs=2154,
     )
-    bench.deliver(zone_d_activite_ou_d_interet=zones)
+    bench.deliver(zone_d_activite_ou_d_interet=zones, batiment=buildings())
     assert bench.derive().code == 0
-    found = polygons_of(bench).set_index("code_us")["area_m2"]
-    assert found.to_dict() == {"US6.3": 20_000, "US1.3": 20_000}
+    found = polygons_of(bench)
+    quarries = found[found["code_us"] == "US1.3"]
+    assert quarries["area_m2"].sum() == 20_000
+    assert quarries.geometry.bounds["minx"].min() == X + 100
 
 
 # --- coordinate reference systems
@@ -570,6 +572,7 @@ def test_an_assumed_crs_reaches_the_communes(bench: Bench) -> None:
     with pytest.warns(UserWarning, match="crs"):
         write(bench.folder / "commune.shp", batiment=communes(crs=None))
     assert bench.add(bench.folder / "commune.shp").code == 0
+    assert bench.add(write(bench.folder / "batiment.gpkg", batiment=buildings())).code == 0
     bench.refuses(bench.derive(), DATA, "commune.shp", "--assume-crs")
     assert bench.derive("--assume-crs", 2154).code == 0
 
@@ -578,3 +581,32 @@ def test_a_workspace_under_a_file_cannot_be_written(bench: Bench) -> None:
     (bench.folder / "file").write_text("x", encoding="utf-8")
     bench.workspace = bench.folder / "file" / "workspace"
     assert bench.add(write(bench.folder / "batiment.gpkg", batiment=buildings())).code == 73
+
+
+def test_a_commune_alone_is_not_derived_without_buildings_nor_raster(bench: Bench) -> None:
+    bench.deliver()
+    bench.refuses(bench.derive(), DATA, "bd_topo:batiment", "no class raster", "register BD TOPO")
+
+
+def test_layers_of_another_departement_are_refused(bench: Bench) -> None:
+    elsewhere = buildings()
+    elsewhere.geometry = elsewhere.translate(100_000, 0)
+    bench.deliver(batiment=elsewhere)
+    bench.refuses(bench.derive(), DATA, "batiment.gpkg", "nothing there meets the territory")
+
+
+def test_a_zone_construite_of_another_departement_is_refused(bench: Bench) -> None:
+    elsewhere = communes()
+    elsewhere.geometry = elsewhere.translate(100_000, 0)
+    bench.deliver(batiment=buildings())
+    zone = write(bench.folder / "zone_construite.gpkg", zone_construite=elsewhere)
+    bench.refuses(bench.derive("--zone-construite", zone), DATA, "zone_construite.gpkg", "meets the territory")
+
+
+def test_a_commune_of_two_files_counts_once_and_admin_express_comes_first(bench: Bench) -> None:
+    bench.deliver(batiment=buildings())
+    assert bench.derive().code == 0
+    before = polygons_of(bench)["area_m2"].sum()
+    assert bench.add(write(bench.folder / "admin_express.gpkg", commune=communes())).code == 0
+    assert bench.derive().code == 0
+    assert polygons_of(bench)["area_m2"].sum() == before == 40_000

@@ -7,6 +7,7 @@ from functools import cache
 import engine_oracle as oracle
 import numpy as np
 import pytest
+import shapely
 from engine_scenes import BUILT, COMPOSITION, Engined, Scene, derived, keys, labels, random_scene
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from scipy import ndimage
 
 from ocsge.regions.composition import composed_keys
 from ocsge.regions.pieces import recoded
+from ocsge.regions.polygons import trace_polygons
 from ocsge.regions.runs import dense
 
 SCENES, BATCH = 200, 20
@@ -102,6 +104,28 @@ def test_areas_in_pixels_sum_to_the_territory(seeds):
         _, fast, slow = derivation(seed)
         assert fast.pieces.area_px.sum() == np.count_nonzero(slow.evidence.domain), seed
         assert fast.pieces.area_px.min(initial=1) > 0, seed
+
+
+@batches
+@pytest.mark.parametrize("tolerance_px", [0.0, 2.5])
+def test_polygons_of_every_scene_are_valid_single_and_share_their_vertices(seeds, tolerance_px):
+    for seed in seeds:
+        scene, fast, _ = derivation(seed)
+        after, _ = recoded(fast.pieces, composed_keys(fast.pieces, COMPOSITION))
+        polygons = trace_polygons(
+            after.runs.row_ptr,
+            after.runs.start,
+            after.label,
+            wanted=np.ones(len(after.value), dtype=np.bool_),
+            grid=scene.grid,
+            window=scene.window,
+            tolerance_px=tolerance_px,
+        )
+        assert shapely.is_valid(polygons).all(), seed
+        assert (shapely.get_type_id(polygons) == shapely.GeometryType.POLYGON).all(), seed
+        assert shapely.coverage_is_valid(polygons), seed
+        if tolerance_px == 0:
+            assert np.allclose(shapely.area(polygons), scene.grid.area_m2(after.area_px)), seed
 
 
 def excused(scene: Scene, ground: np.ndarray, mask: np.ndarray, area: int) -> bool:

@@ -103,3 +103,15 @@ def test_tiles_cover_a_window_once(window: Window, side_px: int) -> None:
     assert max(tile.right for tile in tiles) == window.right
     assert len({(tile.row, tile.col) for tile in tiles}) == len(tiles)
     assert all(tile.row // side_px == (tile.bottom - 1) // side_px for tile in tiles)
+
+
+def test_a_split_covers_the_window_once_with_sides_about_equal_and_seams_on_whole_metres() -> None:
+    window = Window(row=-100, col=35, height=60, width=130)
+    parts = window.split(50, step_px=5)
+    assert [(part.row, part.col, part.height, part.width) for part in parts[:3]] == [
+        (-100, 35, 30, 45),
+        (-100, 80, 30, 40),
+        (-100, 120, 30, 45),
+    ]
+    assert sum(part.height * part.width for part in parts) == 60 * 130
+    assert all((part.row - window.row) % 5 == 0 and (part.col - window.col) % 5 == 0 for part in parts)

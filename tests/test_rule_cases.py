@@ -52,11 +52,13 @@ COLUMNS = MappingProxyType(
             "largeur_de_chaussee": np.nan,
             "fictif": False,
             "position_par_rapport_au_sol": 0,
+            "etat_de_l_objet": "En service",
         },
         "bd_topo:troncon_de_voie_ferree": {
             "nature": "Voie ferrée principale",
             "nombre_de_voies": np.nan,
             "position_par_rapport_au_sol": 0,
+            "etat_de_l_objet": "En service",
         },
         "bd_topo:zone_d_activite_ou_d_interet": {
             "categorie": "",

@@ -35,9 +35,9 @@ def test_the_six_numbering_systems_disagree_and_are_kept_apart(rules: Rules) -> 
     assert by_name["Bâtiment"].colour == "#CE7079"
 
 
-def test_pools_and_greenhouses_take_the_enclosing_cover_and_the_unknown_none(rules: Rules) -> None:
+def test_pools_take_the_enclosing_cover_and_the_unknown_none(rules: Rules) -> None:
     handling = {cosia_class.name: cosia_class.handling for cosia_class in rules.cosia_classes}
-    assert [name for name, what in handling.items() if what == "absorb"] == ["Piscine", "Serre"]
+    assert [name for name, what in handling.items() if what == "absorb"] == ["Piscine"]
     assert [name for name, what in handling.items() if what == "nodata"] == ["Autre"]
     pool = next(c for c in rules.cosia_classes if c.name == "Piscine")
     assert (pool.code_cs, pool.fallback_code_cs, pool.fallback_minimum_m2) == (None, "CS1.1.1.2", 500)
@@ -222,7 +222,8 @@ def test_a_building_under_construction_is_in_transition_before_anything_else(rul
 
 
 def road(**fields: object) -> dict[str, object]:
-    return {"nature": "Route à 1 chaussée", "fictif": "Non", "position_par_rapport_au_sol": "0", **fields}
+    usual = {"nature": "Route à 1 chaussée", "fictif": "Non", "position_par_rapport_au_sol": "0"}
+    return {**usual, "etat_de_l_objet": "En service", **fields}
 
 
 def test_roads_leave_out_tunnels_tracks_and_fictive_axes(rules: Rules) -> None:
@@ -232,13 +233,19 @@ def test_roads_leave_out_tunnels_tracks_and_fictive_axes(rules: Rules) -> None:
     assert usage_of(rules, layer, **road(position_par_rapport_au_sol="-1")) is None
     assert usage_of(rules, layer, **road(nature="Chemin")) is None
     assert usage_of(rules, layer, **road(fictif="Oui")) is None
+    assert usage_of(rules, layer, **road(etat_de_l_objet="En construction")) is None
+    assert cover_of(rules, layer, **road(etat_de_l_objet="En projet")) is None
     assert cover_of(rules, layer, **road()) == "CS1.1.1.2"
     assert cover_of(rules, layer, **road(nature="Sentier")) is None
 
 
 def test_closed_and_underground_lines_are_no_rail(rules: Rules) -> None:
     layer = "bd_topo:troncon_de_voie_ferree"
-    line = {"nature": "Voie ferrée principale", "position_par_rapport_au_sol": "0"}
+    line = {
+        "nature": "Voie ferrée principale",
+        "position_par_rapport_au_sol": "0",
+        "etat_de_l_objet": "En service",
+    }
     assert usage_of(rules, layer, **line) == (30, "US4.1.2")
     assert usage_of(rules, layer, **{**line, "nature": "Sans objet"}) is None
     assert usage_of(rules, layer, **{**line, "position_par_rapport_au_sol": "-1"}) is None

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from ocsge.errors import OcsgeError, ParameterError, PartialResultError, RasterError
-from ocsge.run import ItemsFailedError, run
+from ocsge.run import ItemsFailedError, run, workers_kept
 
 
 def double(number: int) -> int:
@@ -185,3 +185,13 @@ def test_no_worker_survives_the_run_that_started_it(tmp_path, number):
     assert time.monotonic() - sent < 5, "at once, not after the item"
     assert driver.stderr.read().count("KeyboardInterrupt") <= 1
     driver.stderr.close()
+
+
+def test_kept_workers_serve_the_next_stage_and_end_with_the_block():
+    before = len(multiprocessing.active_children())
+    with workers_kept():
+        first = run("one", [1, 2], pid_of, jobs=2)
+        second = run("two", [1, 2], pid_of, jobs=2)
+        assert set(second) <= set(first)
+        assert os.getpid() not in first
+    assert len(multiprocessing.active_children()) == before

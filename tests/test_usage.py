@@ -55,6 +55,7 @@ def road(**columns: object) -> gpd.GeoDataFrame:
         "largeur_de_chaussee": 8.0,
         "fictif": False,
         "position_par_rapport_au_sol": 0,
+        "etat_de_l_objet": "En service",
         **columns,
     }
     line = shapely.LineString([(0, 0), (100, 0)])
@@ -144,7 +145,13 @@ def test_a_road_gives_its_usage_to_its_strip_to_sealed_ground_beside_and_marks_w
 
 @pytest.mark.parametrize(
     "columns",
-    [{"fictif": True}, {"position_par_rapport_au_sol": -1}, {"nature": "Chemin"}, {"largeur_de_chaussee": 4.0}],
+    [
+        {"fictif": True},
+        {"position_par_rapport_au_sol": -1},
+        {"nature": "Chemin"},
+        {"largeur_de_chaussee": 4.0},
+        {"etat_de_l_objet": "En projet"},
+    ],
 )
 def test_a_fictitious_underground_unpaved_or_narrow_road_paints_nothing(columns: dict[str, object]) -> None:
     assert painted(usage_shapes({"bd_topo:troncon_de_route": road(**columns)}, RULES)) == {}
@@ -182,11 +189,12 @@ def test_a_public_park_gives_its_usage_and_its_flag() -> None:
     assert {(Channel.USAGE, position(69)), (Channel.PARK, 1)} <= set(found)
 
 
-def test_a_park_of_the_supplied_layer_is_flagged_from_its_minimum_and_gives_no_usage() -> None:
+def test_a_park_of_the_supplied_layer_is_a_service_and_is_flagged_from_its_minimum() -> None:
     parks = gpd.GeoDataFrame(
         {"nature": ["", ""]}, geometry=[shapely.box(0, 0, 20, 25), shapely.box(50, 0, 70, 24)], crs=2154
     )
-    assert painted(usage_shapes({"ign:parcs_jardins": parks}, RULES)) == {(Channel.PARK, 1): [0, 0, 20, 25]}
+    found = painted(usage_shapes({"ign:parcs_jardins": parks}, RULES))
+    assert found == {(Channel.USAGE, position(74)): [0, 0, 20, 25], (Channel.PARK, 1): [0, 0, 20, 25]}
 
 
 def test_a_photovoltaic_plant_gives_its_usage_and_its_flag() -> None:
