@@ -269,24 +269,7 @@ def measure(
     grid = Grid.at_resolution(epsg=epsg, resolution_m=request.resolution)
     step_m = context_m = rules.interpretation_threshold["context_m"]
     while True:
-        domain = domain_of(
-            communes=request.communes,
-            perimetre=request.perimetre,
-            sources=sources,
-            grid=grid,
-            context_m=context_m,
-            assume_crs=request.assume_crs,
-        )
-        classes = find_class_evidence(
-            request.cosia,
-            sources,
-            domain=domain,
-            rules=rules,
-            numbering=request.numbering,
-            resample=request.resample,
-            invalid=request.invalid,
-            assume_crs=request.assume_crs,
-        )
+        domain, classes = _prepared(request, rules, sources, grid, context_m=context_m)
         key = run_key(
             domain,
             sources,
@@ -324,6 +307,31 @@ def measure(
                 "with the data"
             )
     return _measured(domain, rules, key, found, sources, classes, request=request, tell=tell)
+
+
+def _prepared(
+    request: Request, rules: Rules, sources: Sequence[Source], grid: Grid, *, context_m: float
+) -> tuple[Domain, ClassEvidence | None]:
+    """Return where a run derives with a width of context, and the class raster or polygons it has there."""
+    domain = domain_of(
+        communes=request.communes,
+        perimetre=request.perimetre,
+        sources=sources,
+        grid=grid,
+        context_m=context_m,
+        assume_crs=request.assume_crs,
+    )
+    classes = find_class_evidence(
+        request.cosia,
+        sources,
+        domain=domain,
+        rules=rules,
+        numbering=request.numbering,
+        resample=request.resample,
+        invalid=request.invalid,
+        assume_crs=request.assume_crs,
+    )
+    return domain, classes
 
 
 def _measured(
