@@ -51,12 +51,12 @@ class Derived:
     stages_s: dict[str, float]
 
 
-def derive_scene(folder: Path, tiny: Path | None, communes: tuple[str, ...], jobs: int) -> Derived:
+def derive_scene(folder: Path, tiny: Path | None, communes: tuple[str, ...], threads: int) -> Derived:
     """Derive the communes of a scene in this process, once the kernels are loaded on a tiny scene (for the clock)."""
     from ocsge.catalog import register  # noqa: PLC0415  (the parent process measures, it does not derive)
     from ocsge.derive import derive  # noqa: PLC0415
 
-    def once(scene: Scene, codes: tuple[str, ...], jobs: int) -> tuple[Any, float, list[tuple[str, float]]]:
+    def once(scene: Scene, codes: tuple[str, ...], threads: int) -> tuple[Any, float, list[tuple[str, float]]]:
         with tempfile.TemporaryDirectory() as name:
             workspace = Path(name)
             for path in (scene.vectors, scene.rpg, scene.communes):
@@ -69,7 +69,7 @@ def derive_scene(folder: Path, tiny: Path | None, communes: tuple[str, ...], job
                 workspace=workspace,
                 cosia=scene.raster if isinstance(scene.raster, Path) else scene.raster[0].parent,
                 numbering=NUMBERING,
-                jobs=jobs,
+                threads=threads,
                 progress=lambda stage, *_: marks.append((stage, time.perf_counter() - start)),
             )
             total = time.perf_counter() - start
@@ -77,7 +77,7 @@ def derive_scene(folder: Path, tiny: Path | None, communes: tuple[str, ...], job
 
     if tiny is not None:
         once(open_scene(tiny), (), 1)
-    polygons, total, marks = once(open_scene(folder), communes, jobs)
+    polygons, total, marks = once(open_scene(folder), communes, threads)
     ends = dict(marks)
     order = list(dict.fromkeys(stage for stage, _ in marks))
     previous, stages = 0.0, {}
@@ -179,15 +179,15 @@ def _measure_all(asked: argparse.Namespace, root: Path) -> str:
     rows, stages = [], []
     header: list[str] = []
 
-    def measure(name: str, folder: Path, area: float, communes: tuple[str, ...] = (), jobs: int = 1) -> None:
+    def measure(name: str, folder: Path, area: float, communes: tuple[str, ...] = (), threads: int = 1) -> None:
         nonlocal header
         runs, floors = [], []
         scene_area = open_scene(folder).area_km2
         for _ in range(asked.repeat):
             floors.append(measured(decode_floor, folder).result / scene_area)
-            runs.append(measured(derive_scene, folder, tiny, communes, jobs))
+            runs.append(measured(derive_scene, folder, tiny, communes, threads))
         # memory as a user has it: one derivation in its process
-        peak = measured(derive_scene, folder, None, communes, jobs).peak_rss_mb
+        peak = measured(derive_scene, folder, None, communes, threads).peak_rss_mb
         rows.append(_row(name, area, runs, floors, peak))
         stages.append(_stages(name, area, runs))
         header = list(runs[0].result.stages_s)
@@ -197,14 +197,17 @@ def _measure_all(asked: argparse.Namespace, root: Path) -> str:
         measure(f"{area} km²", _scene(root, area), area)
     if max(asked.areas) >= 64:
         folder = _scene(root, 64)
-        measure("64 km², two processes", folder, 64, jobs=2)
+        measure("64 km², two threads", folder, 64, threads=2)
         communes = central_communes(open_scene(folder), 0.25)
-        measure("16 km² territory inside 64 km² (36 km² derived, context included)", folder, 16, communes)
+        within = "16 km² territory inside 64 km² (36 km² derived, context included)"
+        measure(within, folder, 16, communes)
+        measure(f"{within}, two threads", folder, 16, communes, threads=2)
     about = (
         f"Measured by `python -m benchmarks.derive` on {machine()}. Medians of {asked.repeat} runs, each a fresh "
-        "process with compiled kernels cached. *To stock*: from opening the sources to the stock, reading the raster "
-        "included; *with files*: GeoParquet, GeoPackage, two maps and tables of every commune too. Ratio: s/km² to "
-        "stock over the seconds/km² of decoding the raster alone. The machine is shared and noisy: compare ratios."
+        "process with compiled kernels cached, on one core unless two threads are named. *To stock*: from opening the "
+        "sources to the stock, reading the raster included; *with files*: GeoParquet, GeoPackage, two maps and tables "
+        "of every commune too. Ratio: s/km² to stock over the seconds/km² of decoding the raster alone. The machine "
+        "is shared and noisy: compare ratios."
     )
     columns = ["scene", "s to stock", "s/km²", "s/km² with files", "decode s/km²", "ratio"]
     columns += ["peak MB", "bar MB", "polygons", "invalid"]

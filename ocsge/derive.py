@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from ocsge.partition import partition
 from ocsge.provenance import NATIVE_RESOLUTION_M, credit_of, provenance_of, run_flags, run_key
 from ocsge.publication import Results, partition_of, publish_results, published_key, stem_of
 from ocsge.rules import Rules, load_rules
-from ocsge.run import workers_kept
+from ocsge.run import usable_cores, workers_kept
 from ocsge.store import Workspace
 from ocsge.windowed_run import Found, Progress, WindowedRun
 
@@ -114,6 +114,7 @@ class Execution:
     """How a derivation runs; nothing of its result depends on it."""
 
     jobs: int = 1
+    threads: int = field(default_factory=usable_cores)
     window_m: int | None = None
     strip_rows: int = 512
     progress: Progress = lambda *_: None
@@ -147,6 +148,7 @@ def derive(
     invalid: Invalid = "repair",
     assume_crs: int | None = None,
     jobs: int = 1,
+    threads: int | None = None,
     window_m: int | None = None,
     strip_rows: int = 512,
     progress: Progress | None = None,
@@ -184,8 +186,10 @@ def derive(
         EPSG code of vector files that declare no CRS.
     jobs
         Worker processes; above 1, a script must call this under ``if __name__ == "__main__":``.
+    threads
+        Threads of this process, with one job; None takes every core this process may use.
     window_m
-        Side of the windows, metres; None takes one window up to 100 km². The result does not depend on it.
+        Side of the windows, metres; None takes one window a thread up to 100 km². The result does not depend on it.
     strip_rows
         Rows of raster read at a time. The result does not depend on it.
     progress
@@ -214,7 +218,9 @@ def derive(
         assume_crs=assume_crs,
     )
     law = rules if isinstance(rules, Rules) else load_rules(overlay=_path(rules))
-    execution = Execution(jobs, window_m, strip_rows, progress or (lambda *_: None))
+    execution = Execution(
+        jobs, usable_cores() if threads is None else threads, window_m, strip_rows, progress or (lambda *_: None)
+    )
     store = Workspace(Path(workspace))
     with store.locked(), store.timed("derive", communes=list(communes), millesime=millesime):
         found = measure(request, law, store, execution, reuse=True)
@@ -290,6 +296,7 @@ def measure(
             classes,
             tell,
             jobs=execution.jobs,
+            threads=execution.threads,
             window_m=execution.window_m,
             strip_rows=execution.strip_rows,
         )

@@ -145,13 +145,26 @@ class Window:
         >>> [w.width for w in Window(row=0, col=0, height=10, width=25).split(15, step_px=5)]
         [15, 10]
         """
+        return self._cut(math.ceil(self.height / longest_px), math.ceil(self.width / longest_px), step_px)
 
-        def cuts(start: int, length: int) -> list[int]:
-            parts = math.ceil(length / longest_px)
+    def divided(self, parts: int, *, step_px: int) -> list[Window]:
+        """Return ``parts`` windows of about equal sides, whose seams fall on ``step_px`` and are as short as can be.
+
+        Examples
+        --------
+        >>> [(w.height, w.width) for w in Window(row=0, col=0, height=10, width=25).divided(2, step_px=5)]
+        [(10, 15), (10, 10)]
+        """
+        shapes = [(rows, parts // rows) for rows in range(parts, 0, -1) if parts % rows == 0]
+        rows, cols = min(shapes, key=lambda shape: (shape[0] - 1) * self.width + (shape[1] - 1) * self.height)
+        return self._cut(rows, cols, step_px)
+
+    def _cut(self, row_parts: int, col_parts: int, step_px: int) -> list[Window]:
+        def cuts(start: int, length: int, parts: int) -> list[int]:
             inner = [start + round(k * length / parts / step_px) * step_px for k in range(1, parts)]
             return [start, *inner, start + length]
 
-        rows, cols = cuts(self.row, self.height), cuts(self.col, self.width)
+        rows, cols = cuts(self.row, self.height, row_parts), cuts(self.col, self.width, col_parts)
         return [
             Window(row=top, col=left, height=bottom - top, width=right - left)
             for top, bottom in itertools.pairwise(rows)

@@ -66,6 +66,9 @@ def partition(
     unit = pieces.commune - 1
     known = unit >= 0
     in_territory = known & domain.in_territory[unit]
+    adjacency = piece_adjacency(
+        pieces.runs.row_ptr, pieces.runs.start, pieces.label, pieces.runs.width, len(pieces.value)
+    )
     rule, default_px = _usage_provenance(pieces, usage, rules)
     geometry = trace_polygons(
         pieces.runs.row_ptr,
@@ -85,7 +88,7 @@ def partition(
             "ossature": (pieces.key >> OSSATURE_SHIFT & 1).astype(np.bool_),
             "area_px": pieces.area_px,
             "area_m2": area(pieces.area_px),
-            "object_px": _object_px(pieces, composition.built),
+            "object_px": _object_px(pieces, adjacency, composition.built),
             "usage_rule": rule,
             "usage_default_m2": area(default_px),
             "filled_m2": area(pieces.cover_px[:, 0]),
@@ -98,9 +101,6 @@ def partition(
             "in_territory": in_territory,
         }
     ).astype({"commune_code": "str", "code_cs": "str", "code_us": "str"})
-    adjacency = piece_adjacency(
-        pieces.runs.row_ptr, pieces.runs.start, pieces.label, pieces.runs.width, len(pieces.value)
-    )
     return gpd.GeoDataFrame(table, geometry=geometry, crs=domain.grid.epsg), adjacency
 
 
@@ -114,10 +114,8 @@ def _goes_on_over_a_border(pieces: Pieces) -> NDArray[np.bool_]:
     return cut
 
 
-def _object_px(pieces: Pieces, built: int) -> NDArray[np.int64]:
+def _object_px(pieces: Pieces, pairs: NDArray[np.int64], built: int) -> NDArray[np.int64]:
     """Return the pixels of the object each piece belongs to: of built ground, also what lies over a border."""
-    runs = pieces.runs
-    pairs = piece_adjacency(runs.row_ptr, runs.start, pieces.label, runs.width, len(pieces.value))
     same = pairs[(pieces.key[pairs[:, 0]] == pieces.key[pairs[:, 1]]) & (pieces.key[pairs[:, 0]] & 15 == built)]
     first = np.arange(len(pieces.value))
     changed = True

@@ -1,4 +1,4 @@
-"""Run one function over many items, in this process or in several.
+"""Run one function over many items: one after the other, in threads of this process, or in several processes.
 
 Stages exchange paths, not arrays: an item is a small description of the work (a window, the paths of its
 inputs), the function writes its result in the workspace and returns its path. What crosses a process boundary
@@ -14,7 +14,7 @@ import signal
 import threading
 import traceback
 from collections import deque
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -56,12 +56,18 @@ class ItemsFailedError(PartialResultError):
         self.failed = failed
 
 
+def usable_cores() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def run(
     stage: str,
     items: Sequence[T],
     fn: Callable[[T], R],
     *,
     jobs: int = 1,
+    threads: int = 1,
     on_done: Callable[[int, int], None] | None = None,
     keep_going: bool = False,
 ) -> list[R]:
@@ -78,6 +84,9 @@ def run(
         item whose worker died, so its result must depend on the item only.
     jobs
         Worker processes; 1 = in this process.
+    threads
+        Threads of this process, when ``jobs`` is 1: the compiled kernels and GDAL run side by side in them, without
+        the seconds and the memory that a process costs. A thread that crashes takes the process with it.
     on_done
         Called with (items finished, items in all) after each item.
     keep_going
@@ -91,14 +100,16 @@ def run(
     ItemsFailedError
         With ``keep_going``, once every item was tried.
     """
-    if jobs < 1:
-        raise ParameterError(f"{jobs} jobs: give 1 or more")
+    if jobs < 1 or threads < 1:
+        raise ParameterError(f"{jobs} jobs of {threads} threads: give 1 or more of each")
     progress: _Progress[R] = _Progress(stage=stage, total=len(items), on_done=on_done, keep_going=keep_going)
-    if jobs == 1 or not items:
+    if jobs > 1 and items:
+        _in_processes(items, fn, min(jobs, len(items)), progress)
+    elif threads > 1 and len(items) > 1:
+        _in_threads(items, fn, min(threads, len(items)), progress)
+    else:
         for position, item in enumerate(items):
             progress.settle(position, item, _attempt(fn, item))
-    else:
-        _in_processes(items, fn, min(jobs, len(items)), progress)
     return progress.results()
 
 
@@ -170,6 +181,19 @@ class _Progress(Generic[R]):
                 MappingProxyType(self.failed),
             )
         return [self.done[position] for position in range(self.total)]
+
+
+def _in_threads(items: Sequence[T], fn: Callable[[T], R], threads: int, progress: _Progress[R]) -> None:
+    """Settle every item with ``threads`` threads; after an error or an interruption, no further item starts."""
+    with ThreadPoolExecutor(threads, thread_name_prefix=progress.stage) as pool:
+        running = {pool.submit(_attempt, fn, item): position for position, item in enumerate(items)}
+        try:
+            for future in as_completed(running):
+                position = running[future]
+                progress.settle(position, items[position], future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _in_processes(items: Sequence[T], fn: Callable[[T], R], jobs: int, progress: _Progress[R]) -> None:

@@ -154,7 +154,7 @@ class Workspace:
         Parameters
         ----------
         stage, suffix
-            Folder of the cache and ending of the name, such as ``"regions"`` and ``".npz"``.
+            Folder of the cache and ending of the name, such as ``"regions"`` and ``".arrays"``.
         key
             From :func:`artefact_key`.
         produce, verify

@@ -7,12 +7,13 @@ import struct
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyogrio
 import shapely
-from pyproj import Transformer
+from pyproj import CRS, Transformer
 
 from ocsge import gdal_environment  # noqa: F401  drops inherited GDAL paths before rasters are opened
 from ocsge.errors import CrsError, GeometryError, LayerError, ParameterError
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     import geopandas as gpd
     from numpy.typing import NDArray
-    from pyproj import CRS
 
 EXTENSIONS = (".gpkg", ".shp", ".geojson", ".fgb")
 """Vector files that are opened, by extension."""
@@ -329,6 +329,22 @@ def count_without_geometry(path: Path, layer: str | None, found: VectorLayer) ->
     return int(np.isnan(bounds).any(axis=0).sum())
 
 
+@lru_cache(maxsize=64)
+def _bounds_of_use(crs: str) -> tuple[float, float, float, float] | None:
+    """Return the bounds of a CRS's area of use in its own unit; None when it has no such area.
+
+    Kept from one layer to the next: making the transformation costs milliseconds.
+    """
+    known = CRS.from_user_input(crs)
+    if known.is_geographic:
+        return (-180.0, -90.0, 180.0, 90.0)
+    if known.area_of_use is None:
+        return None
+    to_crs = Transformer.from_crs("EPSG:4326", known, always_xy=True)
+    west, south, east, north = to_crs.transform_bounds(*known.area_of_use.bounds, densify_pts=21)
+    return (west, south, east, north)
+
+
 def check_plausible(bounds: tuple[float, float, float, float], *, crs: CRS, where: str) -> None:
     """Refuse coordinates that cannot belong to the CRS they are said to be in.
 
@@ -346,14 +362,10 @@ def check_plausible(bounds: tuple[float, float, float, float], *, crs: CRS, wher
     CrsError
         When the bounds lie outside the area of use of the CRS.
     """
-    area = crs.area_of_use
-    if crs.is_geographic:
-        west, south, east, north = (-180.0, -90.0, 180.0, 90.0)
-    elif area is None:
+    use = _bounds_of_use(crs.srs)
+    if use is None:
         return
-    else:
-        to_crs = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
-        west, south, east, north = to_crs.transform_bounds(*area.bounds, densify_pts=21)
+    west, south, east, north = use
     xmin, ymin, xmax, ymax = bounds
     if xmin > east or xmax < west or ymin > north or ymax < south:
         raise CrsError(

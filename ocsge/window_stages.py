@@ -21,7 +21,13 @@ from ocsge.regions.pieces import Pieces
 from ocsge.regions.runs import Runs, joined, runs_of_strips
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.regions.sweep import painted_runs
-from ocsge.regions.windows import EngineRules, built_ground, evidence_of_window, pieces_of_evidence
+from ocsge.regions.windows import (
+    EngineRules,
+    built_ground,
+    evidence_of_window,
+    pieces_of_regions,
+    regions_of_window,
+)
 from ocsge.regions.zone import built_cells
 from ocsge.store import Workspace, artefact_key
 
@@ -72,6 +78,25 @@ class BuiltJob:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceJob:
+    """Cross the class runs, the built ground, the zone construite and the layers of a window."""
+
+    workspace: Path
+    key: str
+    grid: Grid
+    window: Window
+    shapes: Path
+    classes: Placed
+    built: Placed
+    zone: Path
+    zone_window: Window
+    engine: EngineRules
+
+    def __str__(self) -> str:
+        return _place(self.grid, self.window)
+
+
+@dataclass(frozen=True, slots=True)
 class PiecesJob:
     """Merge the regions of a window and cut them into pieces."""
 
@@ -80,11 +105,7 @@ class PiecesJob:
     grid: Grid
     whole: Window
     core: Window
-    shapes: Path
-    classes: Placed
-    built: Placed
-    zone: Path
-    zone_window: Window
+    evidence: Placed
     territory: tuple[bool, ...]
     engine: EngineRules
 
@@ -145,6 +166,24 @@ def built_cells_of(placed: tuple[Window, Path], *, grid: Grid) -> np.ndarray[tup
     return built_cells(Runs.load(path), window=window, pixels_per_m=grid.pixels_per_m)
 
 
+def cross_evidence(job: EvidenceJob) -> Path:
+    """Return the path of the evidence of a window."""
+
+    def produce(path: Path) -> None:
+        evidence_of_window(
+            _joined(job.classes, job.window),
+            _covering(job.built, job.window),
+            Runs.load(job.zone),
+            _shapes(job.shapes),
+            grid=job.grid,
+            window=job.window,
+            zone_window=job.zone_window,
+            engine=job.engine,
+        ).save(path)
+
+    return _artefact(job.workspace, "evidence", job.key, job.window, produce)
+
+
 def merge_regions(job: PiecesJob) -> PiecesResult:
     """Return the path of the pieces of a window; its halo grows until it is wide enough."""
 
@@ -152,20 +191,8 @@ def merge_regions(job: PiecesJob) -> PiecesResult:
         halo = MERGE_HALO_M * job.grid.pixels_per_m
         while True:
             window = job.core.grown(halo, within=job.whole)
-            built = _joined(job.built, window)
-            if built is None:
-                raise OcsgeError("the built ground of a window is missing; this is a bug, please report it")
-            evidence = evidence_of_window(
-                _joined(job.classes, window),
-                built,
-                Runs.load(job.zone),
-                _shapes(job.shapes),
-                grid=job.grid,
-                window=window,
-                zone_window=job.zone_window,
-                engine=job.engine,
-            )
-            result = pieces_of_evidence(
+            evidence = _covering(job.evidence, window)
+            regions = regions_of_window(
                 evidence,
                 window=window,
                 core=job.core,
@@ -173,12 +200,12 @@ def merge_regions(job: PiecesJob) -> PiecesResult:
                 territory=np.array(job.territory, dtype=np.bool_),
                 engine=job.engine,
             )
-            if result.halo_is_enough:
+            if regions.halo_is_enough:
                 break
             halo *= 2
         # the verdict is published first: where there are pieces, it is known
-        verdict(result.context_is_enough)
-        result.pieces.save(path)
+        verdict(regions.context_is_enough)
+        pieces_of_regions(evidence, regions, window=window, core=job.core, engine=job.engine).save(path)
 
     def verdict(enough: bool) -> Path:
         text = "enough" if enough else "short"
@@ -202,7 +229,7 @@ def _place(grid: Grid, window: Window) -> str:
 
 def _artefact(workspace: Path, stage: str, key: str, window: Window, produce) -> Path:  # type: ignore[no-untyped-def]
     of_window = artefact_key(key=key, window=[window.row, window.col, window.height, window.width])
-    return Workspace(workspace).artefact(stage, of_window, ".npz" if stage != "context" else ".txt", produce)
+    return Workspace(workspace).artefact(stage, of_window, ".arrays" if stage != "context" else ".txt", produce)
 
 
 @lru_cache(maxsize=2)
@@ -221,6 +248,13 @@ def _joined(placed: Placed, window: Window) -> Runs | None:
     if len(near) == 1 and near[0][0] == window:
         return near[0][1]
     return joined(near, window=window)
+
+
+def _covering(placed: Placed, window: Window) -> Runs:
+    runs = _joined(placed, window)
+    if runs is None:
+        raise OcsgeError("the runs of a window are missing; this is a bug, please report it")
+    return runs
 
 
 def _burned_classes(shapes: Shapes, *, grid: Grid, window: Window) -> Runs:

@@ -38,8 +38,11 @@ J = TypeVar("J")
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, the items done and the items in all."""
 
-_LARGEST_SINGLE_WINDOW_KM2 = 100
+_LARGEST_RUN_IN_THREADS_KM2 = 100
+"""Above it, windows of ``_WINDOW_SIDE_M`` bound the memory."""
 _WINDOW_SIDE_M = 5000
+_SMALLEST_SHARE_KM2 = 4
+"""A window below it would mostly be halo: fewer threads are then used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class WindowedRun:
     classes: ClassEvidence | None
     tell: Progress
     jobs: int
+    threads: int
     window_m: int | None
     strip_rows: int
 
@@ -88,7 +92,7 @@ class WindowedRun:
                 usage_shapes(inputs.layers, self.rules),
             ]
         )
-        shapes_path = self.store.artefact("shapes", self.key, ".npz", shapes.save)
+        shapes_path = self.store.artefact("shapes", self.key, ".arrays", shapes.save)
         engine = engine_of(self.rules, grid, numbering=self.classes.numbering if self.classes else None)
         self.tell("layers", 1, 1)
 
@@ -105,7 +109,8 @@ class WindowedRun:
                 for core in cores
             ],
         )
-        results = self._regions(cores, shapes_path, classes, built, official, engine)
+        evidence = self._evidence(cores, shapes_path, classes, built, official, engine)
+        results = self._regions(cores, evidence, engine)
         whole = stages.stitch(
             [(core, result.path) for core, result in zip(cores, results, strict=True)], window=domain.window
         )
@@ -117,7 +122,7 @@ class WindowedRun:
             context_is_enough=all(result.context_is_enough for result in results),
         )
 
-    def _regions(
+    def _evidence(
         self,
         cores: list[Window],
         shapes: Path,
@@ -125,26 +130,35 @@ class WindowedRun:
         built: stages.Placed,
         official: gpd.GeoDataFrame | None,
         engine: Engine,
-    ) -> list[stages.PiecesResult]:
-        """Merge the regions of every window, once the zone construite of the whole domain is known."""
+    ) -> stages.Placed:
+        """Cross everything known of every window, once the zone construite of the whole domain is known."""
         domain = self.domain
         zone_window = metre_window(domain.window, domain.grid.pixels_per_m)
         zone = self._zone(official, built, zone_window, engine)
-        territory = (False, *(bool(inside) for inside in domain.in_territory))
         jobs = [
-            stages.PiecesJob(
+            stages.EvidenceJob(
                 self.store.path,
                 self.key,
                 domain.grid,
-                domain.window,
                 core,
                 shapes,
                 classes,
                 built,
                 zone,
                 zone_window,
-                territory,
                 engine.windows,
+            )
+            for core in cores
+        ]
+        return self._placed("evidence", cores, stages.cross_evidence, jobs)
+
+    def _regions(self, cores: list[Window], evidence: stages.Placed, engine: Engine) -> list[stages.PiecesResult]:
+        """Merge the regions of every window."""
+        domain = self.domain
+        territory = (False, *(bool(inside) for inside in domain.in_territory))
+        jobs = [
+            stages.PiecesJob(
+                self.store.path, self.key, domain.grid, domain.window, core, evidence, territory, engine.windows
             )
             for core in cores
         ]
@@ -153,6 +167,7 @@ class WindowedRun:
             jobs,
             stages.merge_regions,
             jobs=self.jobs,
+            threads=self.threads,
             on_done=lambda done, total: self.tell("regions", done, total),
         )
 
@@ -161,8 +176,8 @@ class WindowedRun:
         if self.window_m is not None:
             return window.tiles(self.window_m * n)
         area_km2 = window.height * window.width / n**2 / 1e6
-        if self.jobs == 1 and area_km2 <= _LARGEST_SINGLE_WINDOW_KM2:
-            return [window]
+        if self.jobs == 1 and area_km2 <= _LARGEST_RUN_IN_THREADS_KM2:
+            return window.divided(max(min(self.threads, int(area_km2 / _SMALLEST_SHARE_KM2)), 1), step_px=n)
         return window.split(_WINDOW_SIDE_M * n, step_px=n)
 
     def _classes(self, cores: list[Window]) -> stages.Placed:
@@ -176,7 +191,7 @@ class WindowedRun:
                 channel=Channel.COVER,
                 values=polygons["number"].to_numpy(np.uint16),
             )
-            path = self.store.artefact("class_shapes", self.key, ".npz", burned.save)
+            path = self.store.artefact("class_shapes", self.key, ".arrays", burned.save)
         numbers = tuple(number for _, number in numbered_classes(self.rules, self.classes.numbering))
         jobs = [
             stages.ClassesJob(
@@ -195,7 +210,14 @@ class WindowedRun:
         return self._placed("class raster", cores, stages.read_classes, jobs)
 
     def _placed(self, stage: str, cores: list[Window], fn: Callable[[J], Path], jobs: Sequence[J]) -> stages.Placed:
-        paths = run(stage, jobs, fn, jobs=self.jobs, on_done=lambda done, total: self.tell(stage, done, total))
+        paths = run(
+            stage,
+            jobs,
+            fn,
+            jobs=self.jobs,
+            threads=self.threads,
+            on_done=lambda done, total: self.tell(stage, done, total),
+        )
         return tuple(zip(cores, paths, strict=True))
 
     def _zone(
@@ -217,7 +239,7 @@ class WindowedRun:
                 return
             zone_construite(self._built_cells(built, zone_window), engine.zone).save(path)
 
-        path = self.store.artefact("zone", self.key, ".npz", produce)
+        path = self.store.artefact("zone", self.key, ".arrays", produce)
         self.tell("zone construite", 1, 1)
         return path
 

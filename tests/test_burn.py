@@ -162,12 +162,12 @@ def test_polygons_with_a_third_dimension_burn_flat():
 
 def test_shapes_come_back_as_saved_and_the_same_shapes_give_the_same_bytes(tmp_path):
     shapes = shapes_of(*random_geometries(3))
-    shapes.save(tmp_path / "a.npz")
-    shapes.save(tmp_path / "b.npz")
-    again = Shapes.load(tmp_path / "a.npz")
+    shapes.save(tmp_path / "a.arrays")
+    shapes.save(tmp_path / "b.arrays")
+    again = Shapes.load(tmp_path / "a.arrays")
     for name in Shapes.__slots__:
         assert np.array_equal(getattr(again, name), getattr(shapes, name))
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    assert (tmp_path / "a.arrays").read_bytes() == (tmp_path / "b.arrays").read_bytes()
 
 
 @fixed

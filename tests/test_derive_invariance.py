@@ -123,6 +123,12 @@ def test_two_worker_processes_change_no_byte(bench: Bench, together: Derivation)
     assert found.version.name == together.version.name
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_number_of_threads_changes_no_byte(bench: Bench, together: Derivation, threads: int) -> None:
+    found = bench.derive(*CODES, name=f"threads{threads}", threads=threads)
+    assert digests(found) == digests(together)
+
+
 @pytest.mark.parametrize("codes", [(WEST,), (MIDDLE,), (WEST, MIDDLE)])
 def test_a_commune_has_the_same_polygons_alone_or_with_its_neighbours(
     bench: Bench, together: Derivation, codes: tuple[str, ...]

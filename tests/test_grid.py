@@ -115,3 +115,22 @@ def test_a_split_covers_the_window_once_with_sides_about_equal_and_seams_on_whol
     ]
     assert sum(part.height * part.width for part in parts) == 60 * 130
     assert all((part.row - window.row) % 5 == 0 and (part.col - window.col) % 5 == 0 for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "parts", "sides"),
+    [
+        (10, 30, 3, [(10, 10)] * 3),
+        (30, 10, 3, [(10, 10)] * 3),
+        (20, 20, 4, [(10, 10)] * 4),
+        (20, 20, 2, [(10, 20)] * 2),
+        (20, 20, 1, [(20, 20)]),
+    ],
+)
+def test_a_window_is_divided_along_its_shortest_seams(
+    height: int, width: int, parts: int, sides: list[tuple[int, int]]
+) -> None:
+    shares = Window(row=-7, col=3, height=height, width=width).divided(parts, step_px=5)
+    assert [(share.height, share.width) for share in shares] == sides
+    assert (shares[0].row, shares[0].col) == (-7, 3)
+    assert (shares[-1].bottom, shares[-1].right) == (height - 7, width + 3)

@@ -81,8 +81,7 @@ def merged(picture: str, rules: MinimumAreas = RULES) -> str:
     """Return the picture after merging; zones are drawn like the rest."""
     runs = runs_of(picture)
     graph = region_graph(runs)
-    none = np.zeros(len(graph.key), dtype=bool)
-    result = absorb(graph, rules, cut=none, kept=~none)
+    result = absorb(graph, rules)
     inside = graph.label >= 0
     key = np.full(len(runs.start), OUTSIDE, np.int64)
     key[inside] = result.key[result.root[graph.label[inside]]]
@@ -137,10 +136,8 @@ def test_tie_goes_to_the_lowest_key():
 def test_absorbed_region_joins_every_neighbour_of_its_new_key():
     runs = runs_of("hhhhhbbhhhhh")
     graph = region_graph(runs)
-    none = np.zeros(3, dtype=bool)
-    result = absorb(graph, RULES, cut=none, kept=~none)
+    result = absorb(graph, RULES)
     assert result.root.tolist() == [0, 0, 0]
-    assert result.exact
 
 
 def test_result_of_a_merge_is_examined_again():
@@ -220,8 +217,7 @@ def test_unknown_beside_the_ossature_takes_its_cover_but_is_not_ossature():
     # 6 sides of road; sealed ground of the road's usage is what it becomes, a region of its own
     before = runs_of("RRRRRRRR ????????")
     graph = region_graph(before)
-    none = np.zeros(2, dtype=bool)
-    result = absorb(graph, RULES, cut=none, kept=~none)
+    result = absorb(graph, RULES)
     assert result.key[result.root].tolist() == [LEGEND["R"], value(SEALED, US3)]
     assert result.filled.tolist() == [False, True]
 
@@ -237,8 +233,7 @@ def test_large_pool_takes_the_fallback_cover_and_the_usage_around_it():
 def test_large_greenhouse_keeps_its_own_usage():
     runs = runs_of("hhhhhhhh hhqqqhhh hhqqqhhh hhhhhhhh")
     graph = region_graph(runs)
-    none = np.zeros(2, dtype=bool)
-    result = absorb(graph, RULES, cut=none, kept=~none)
+    result = absorb(graph, RULES)
     assert result.key[result.root].tolist() == [LEGEND["h"], value(SEALED, US2)]
     assert not result.filled.any()
 
@@ -246,8 +241,7 @@ def test_large_greenhouse_keeps_its_own_usage():
 def test_large_pool_beside_ground_of_its_new_key_is_one_region_with_it():
     # the sealed strip alone is too small; together with the pool, which is sealed ground of the same usage, it stays
     graph = region_graph(runs_of("hhhhhhhhh hssppppph hhhpppphh hhhhhhhhh"))
-    none = np.zeros(len(graph.key), dtype=bool)
-    result = absorb(graph, RULES, cut=none, kept=~none)
+    result = absorb(graph, RULES)
     assert result.root.tolist() == [0, 1, 1]
     assert merged("hhhhhhhhh hssppppph hhhpppphh hhhhhhhhh") == "hhhhhhhhh hsssssssh hhhsssshh hhhhhhhhh"
 
@@ -278,14 +272,6 @@ def test_stable_region_may_be_cut_and_kept():
 
 def test_unknown_cover_is_unstable_whatever_its_area():
     assert not whole_clusters("hhhhh????????", cut="?", kept="?")
-
-
-def test_absorb_says_whether_its_window_was_wide_enough():
-    for cut, expected in ((0, True), (1, False)):
-        graph = region_graph(runs_of("hhhhhhffhhhhhh"))
-        flags = np.zeros(3, dtype=bool)
-        flags[cut] = True
-        assert absorb(graph, RULES, cut=flags, kept=np.ones(3, dtype=bool)).exact is expected
 
 
 def test_minimum_areas_of_the_scenes_are_ordered():

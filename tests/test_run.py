@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +16,9 @@ import pytest
 
 from ocsge.errors import OcsgeError, ParameterError, PartialResultError, RasterError
 from ocsge.run import ItemsFailedError, run, workers_kept
+
+WORKERS = [{}, {"jobs": 2}, {"threads": 2}]
+"""In this process, in two processes, in two threads."""
 
 
 def double(number: int) -> int:
@@ -60,10 +64,10 @@ def pid_of(_: int) -> int:
     return os.getpid()
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_results_are_in_the_order_of_the_items(jobs):
+@pytest.mark.parametrize("workers", WORKERS)
+def test_results_are_in_the_order_of_the_items(workers):
     done = []
-    results = run("test", [0, 1, 2, 3], slow_first, jobs=jobs, on_done=lambda *count: done.append(count))
+    results = run("test", [0, 1, 2, 3], slow_first, **workers, on_done=lambda *count: done.append(count))
     assert results == [0, 1, 2, 3]
     assert done == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
@@ -77,31 +81,57 @@ def test_one_job_runs_in_this_process_and_more_do_not():
     assert os.getpid() not in run("test", [1, 2], pid_of, jobs=2)
 
 
-def test_zero_jobs_are_refused():
-    with pytest.raises(ParameterError, match="0 jobs: give 1 or more"):
-        run("test", [1], double, jobs=0)
+def thread_of(barrier: threading.Barrier) -> str:
+    barrier.wait(timeout=10)  # both items are there at once, or neither passes
+    return threading.current_thread().name
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_an_error_keeps_its_class_and_names_stage_and_item(jobs):
+def test_two_threads_work_side_by_side_in_this_process():
+    names = run("test", [threading.Barrier(2)] * 2, thread_of, threads=2)
+    assert len(set(names)) == 2
+    assert threading.current_thread().name not in names
+
+
+def test_after_an_error_no_thread_takes_another_item():
+    taken = []
+
+    def take(number: int) -> None:
+        taken.append(number)
+        if number == 0:
+            raise RasterError("tile.tif: truncated; copy it again")
+        time.sleep(0.2)
+
+    with pytest.raises(RasterError):
+        run("test", list(range(50)), take, threads=2)
+    assert len(taken) < 10
+
+
+@pytest.mark.parametrize("none", [{"jobs": 0}, {"threads": 0}])
+def test_zero_workers_are_refused(none):
+    with pytest.raises(ParameterError, match="give 1 or more of each"):
+        run("test", [1], double, **none)
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_an_error_keeps_its_class_and_names_stage_and_item(workers):
     with pytest.raises(RasterError, match=r"^regions, 2: tile\.tif: truncated; copy it again$") as caught:
-        run("regions", [1, 2, 3], refuse_two, jobs=jobs)
+        run("regions", [1, 2, 3], refuse_two, **workers)
     assert caught.value.exit_code == 65
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_an_unexpected_exception_is_an_internal_error_that_names_the_item(jobs):
+@pytest.mark.parametrize("workers", WORKERS)
+def test_an_unexpected_exception_is_an_internal_error_that_names_the_item(workers):
     with pytest.raises(OcsgeError, match=r"^regions, 0: ZeroDivisionError: division by zero") as caught:
-        run("regions", [1, 0], divide, jobs=jobs)
+        run("regions", [1, 0], divide, **workers)
     assert type(caught.value) is OcsgeError
     assert str(caught.value).endswith("division by zero")
     assert "in divide" in caught.value.__notes__[0], "the traceback of the worker goes along"
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_keep_going_finishes_the_others_and_exits_3(jobs):
+@pytest.mark.parametrize("workers", WORKERS)
+def test_keep_going_finishes_the_others_and_exits_3(workers):
     with pytest.raises(PartialResultError, match="regions: 1 of 4 items failed: regions, 2: ") as caught:
-        run("regions", [1, 2, 3, 4], refuse_two, jobs=jobs, keep_going=True)
+        run("regions", [1, 2, 3, 4], refuse_two, **workers, keep_going=True)
     assert caught.value.exit_code == 3
     assert isinstance(caught.value, ItemsFailedError)
     assert dict(caught.value.done) == {0: 1, 2: 3, 3: 4}

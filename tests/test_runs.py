@@ -85,8 +85,8 @@ def test_any_window_is_cut_from_any_tiling(seed, side, data):
 
 def test_runs_come_back_as_saved(tmp_path):
     runs = encoded(random_array(2, 30, 30))
-    runs.save(tmp_path / "runs.npz")
-    assert same(Runs.load(tmp_path / "runs.npz"), runs)
+    runs.save(tmp_path / "runs.arrays")
+    assert same(Runs.load(tmp_path / "runs.arrays"), runs)
 
 
 @fixed

@@ -104,7 +104,7 @@ def test_an_end_is_the_stock_of_a_derivation_with_that_value(
 def test_nothing_is_published_nor_kept(measured: tuple[pd.DataFrame, list, Path]) -> None:
     _, calls, workspace = measured
     assert Workspace(workspace).current() is None
-    assert [path for path in workspace.rglob("*") if path.is_file() and path.suffix == ".npz"] == []
+    assert [path for path in workspace.rglob("*") if path.is_file() and path.suffix == ".arrays"] == []
     done = [call[1] for call in calls]
     assert done == sorted(done)
     assert calls[-1][0] == "done"

@@ -23,6 +23,9 @@ _WORKSPACE = click.option(
     help="Folder of the registered data and of the results.",
 )
 _JOBS = click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Worker processes.")
+_THREADS = click.option(
+    "--threads", type=click.IntRange(min=1), help="Threads, with one job; every core this process may use when absent."
+)
 
 
 @click.command()
@@ -48,6 +51,7 @@ _JOBS = click.option("--jobs", type=click.IntRange(min=1), default=1, show_defau
 @click.option("--assume-crs", type=int, metavar="EPSG", help="CRS of vector files that declare none.")
 @click.option("--window", "window_m", type=click.IntRange(min=500), metavar="METRES", help="Side of the windows.")
 @_JOBS
+@_THREADS
 def derive(  # noqa: PLR0917  (click passes by name)
     communes: tuple[str, ...],
     perimetre: Path | None,
@@ -63,6 +67,7 @@ def derive(  # noqa: PLR0917  (click passes by name)
     assume_crs: int | None,
     window_m: int | None,
     jobs: int,
+    threads: int | None,
 ) -> None:
     """Derive OCS GE polygons, their artificialised state with its reason, and the stock of a territory."""
     _derive_and_print(
@@ -80,6 +85,7 @@ def derive(  # noqa: PLR0917  (click passes by name)
         assume_crs=assume_crs,
         window_m=window_m,
         jobs=jobs,
+        threads=threads,
     )
 
 
@@ -92,9 +98,12 @@ def derive(  # noqa: PLR0917  (click passes by name)
     help="Folder of the results.",
 )
 @_JOBS
-def demo(workspace: Path, jobs: int) -> None:
+@_THREADS
+def demo(workspace: Path, jobs: int, threads: int | None) -> None:
     """Derive the embedded commune, Olemps (12174, Aveyron), at 2022 from its real BD TOPO layers."""
-    _derive_and_print(communes=(DEMO_COMMUNE,), millesime=DEMO_MILLESIME, workspace=workspace, jobs=jobs)
+    _derive_and_print(
+        communes=(DEMO_COMMUNE,), millesime=DEMO_MILLESIME, workspace=workspace, jobs=jobs, threads=threads
+    )
 
 
 def _derive_and_print(**request: object) -> None:

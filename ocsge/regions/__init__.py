@@ -2,6 +2,7 @@
 
 Nothing pixel-sized is kept: rows become runs, runs become regions, regions a graph. The order of the steps::
 
+    array_files  named arrays in one file
     shapes  polygons as flat arrays, each with the channel and value it paints
     burn    shapes → pixel intervals by an even-odd scanline at pixel centres
     runs    rows of a class raster as runs; cutting and joining windows of runs

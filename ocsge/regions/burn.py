@@ -14,6 +14,8 @@ import numpy as np
 from numba import njit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from ocsge.grid import Grid, Window
@@ -40,14 +42,17 @@ class Intervals:
     """(n,) what is painted."""
 
 
-def burn(shapes: Shapes, *, grid: Grid, window: Window) -> Intervals:
-    """Return the pixel intervals that ``shapes`` cover in ``window``.
+def burn(shapes: Shapes, *, grid: Grid, window: Window, channels: Sequence[int] | None = None) -> Intervals:
+    """Return the pixel intervals that ``shapes`` cover in ``window``, of some channels or of all.
 
     Only shapes whose bounds meet the window are looked at. Nothing pixel-sized is allocated.
     """
     xmin, ymin, xmax, ymax = grid.bounds_of(window)
     bounds = shapes.bounds
-    near = np.flatnonzero((bounds[:, 0] < xmax) & (bounds[:, 2] > xmin) & (bounds[:, 1] < ymax) & (bounds[:, 3] > ymin))
+    meets = (bounds[:, 0] < xmax) & (bounds[:, 2] > xmin) & (bounds[:, 1] < ymax) & (bounds[:, 3] > ymin)
+    if channels is not None:
+        meets &= np.isin(shapes.channel, channels)
+    near = np.flatnonzero(meets)
     row, start, stop, shape = _burn_shapes(
         shapes.coords,
         shapes.ring_offsets,

@@ -15,7 +15,7 @@ regions alone:
 4. The ossature is never absorbed.
 
 Independence: a region at or above its minimum never changes. So each connected cluster of unstable regions is
-decided by itself and its direct neighbours, and :func:`absorb` reports whether a cluster cut by the window
+decided by itself and its direct neighbours, and :func:`clusters_are_whole` says whether a cluster cut by the window
 reaches the part that is kept.
 """
 
@@ -95,9 +95,6 @@ class Absorbed:
     filled: NDArray[np.bool_]
     """(regions,) whether the region had no known cover and received one."""
 
-    exact: bool
-    """False when a cluster cut by the window's edge reaches the kept part: the halo must grow."""
-
 
 def clusters_are_whole(
     graph: RegionGraph, minimum: MinimumAreas, *, cut: NDArray[np.bool_], kept: NDArray[np.bool_]
@@ -130,7 +127,7 @@ def _unstable(graph: RegionGraph, minimum: MinimumAreas) -> NDArray[np.bool_]:
     return unstable
 
 
-def absorb(graph: RegionGraph, minimum: MinimumAreas, *, cut: NDArray[np.bool_], kept: NDArray[np.bool_]) -> Absorbed:
+def absorb(graph: RegionGraph, minimum: MinimumAreas) -> Absorbed:
     """Merge undersized regions of a window.
 
     Parameters
@@ -139,12 +136,7 @@ def absorb(graph: RegionGraph, minimum: MinimumAreas, *, cut: NDArray[np.bool_],
         Regions and borders; its linked lists are consumed.
     minimum
         Minimum areas and weights.
-    cut
-        (regions,) touches an edge of the window beyond which there is more to derive.
-    kept
-        (regions,) has a pixel in the part of the window that is kept.
     """
-    exact = clusters_are_whole(graph, minimum, cut=cut, kept=kept)
     cover = graph.key & 15
     key = graph.key.copy()
     filled = cover == 0
@@ -171,7 +163,7 @@ def absorb(graph: RegionGraph, minimum: MinimumAreas, *, cut: NDArray[np.bool_],
             built_only,
         )
     root = _roots(parent)
-    return Absorbed(root=root, key=key, filled=filled, exact=exact)
+    return Absorbed(root=root, key=key, filled=filled)
 
 
 @njit(cache=True, nogil=True)

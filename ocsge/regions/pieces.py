@@ -8,11 +8,12 @@ integer of pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
 
+from ocsge.regions.array_files import load_arrays, save_arrays
 from ocsge.regions.evidence import (
     COMMUNE_SHIFT,
     COVERS,
@@ -81,28 +82,29 @@ class Pieces:
         return (self.value >> PIECE_COMMUNE_SHIFT).astype(np.int32)
 
     def save(self, path: Path) -> None:
-        """Write the pieces to ``path`` (uncompressed ``.npz``)."""
-        with path.open("wb") as file:
-            np.savez(
-                file,
-                row_ptr=self.runs.row_ptr,
-                start=self.runs.start,
-                run_value=self.runs.value,
-                width=np.int64(self.runs.width),
+        """Write the pieces to ``path``."""
+        save_arrays(
+            path,
+            {
+                "row_ptr": self.runs.row_ptr,
+                "start": self.runs.start,
+                "run_value": self.runs.value,
+                "width": np.array(self.runs.width),
                 **{name: getattr(self, name) for name in self.__slots__ if name != "runs"},
-            )
+            },
+        )
 
     @classmethod
     def load(cls, path: Path) -> Pieces:
         """Read what :meth:`save` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
-            runs = Runs(
-                row_ptr=arrays["row_ptr"],
-                start=arrays["start"],
-                value=arrays["run_value"],
-                width=int(arrays["width"]),
-            )
-            return cls(runs=runs, **{name: arrays[name] for name in cls.__slots__ if name != "runs"})
+        arrays: dict[str, Any] = load_arrays(path)
+        runs = Runs(
+            row_ptr=arrays["row_ptr"],
+            start=arrays["start"],
+            value=arrays["run_value"],
+            width=int(arrays["width"]),
+        )
+        return cls(runs=runs, **{name: arrays[name] for name in cls.__slots__ if name != "runs"})
 
 
 def pieces_of_window(evidence: Runs, graph: RegionGraph, absorbed: Absorbed, *, window: Window, core: Window) -> Pieces:

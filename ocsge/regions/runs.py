@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
+
+from ocsge.regions.array_files import load_arrays, save_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,20 +44,16 @@ class Runs:
         return len(self.row_ptr) - 1
 
     def save(self, path: Path) -> None:
-        """Write the runs to ``path`` (uncompressed ``.npz``)."""
-        with path.open("wb") as file:
-            np.savez(file, row_ptr=self.row_ptr, start=self.start, value=self.value, width=np.int64(self.width))
+        """Write the runs to ``path``."""
+        save_arrays(
+            path, {"row_ptr": self.row_ptr, "start": self.start, "value": self.value, "width": np.array(self.width)}
+        )
 
     @classmethod
     def load(cls, path: Path) -> Runs:
         """Read what :meth:`save` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls(
-                row_ptr=arrays["row_ptr"],
-                start=arrays["start"],
-                value=arrays["value"],
-                width=int(arrays["width"]),
-            )
+        arrays: dict[str, Any] = load_arrays(path)
+        return cls(**{**arrays, "width": int(arrays["width"])})
 
 
 def runs_of_strips(strips: Iterable[NDArray[np.uint8]], *, width: int) -> Runs:

@@ -1,6 +1,6 @@
 """Polygons as flat arrays, each with the channel and the value it paints.
 
-The arrays cross process borders as one ``.npz`` file, so a window reads its evidence without parsing
+The arrays cross process borders as one file, so a window reads its evidence without parsing
 geometry.
 """
 
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
+
+from ocsge.regions.array_files import load_arrays, save_arrays
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,12 +140,11 @@ class Shapes:
         )
 
     def save(self, path: Path) -> None:
-        """Write the arrays to ``path`` (uncompressed ``.npz``, same bytes for the same shapes)."""
-        with path.open("wb") as file:
-            np.savez(file, **{name: getattr(self, name) for name in self.__slots__})
+        """Write the arrays to ``path``; same bytes for the same shapes."""
+        save_arrays(path, {name: getattr(self, name) for name in self.__slots__})
 
     @classmethod
     def load(cls, path: Path) -> Shapes:
         """Read what :meth:`save` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls(**{name: arrays[name] for name in cls.__slots__})
+        arrays: dict[str, Any] = load_arrays(path)
+        return cls(**arrays)

@@ -1,8 +1,8 @@
-"""The three window stages of the engine, each from arrays to arrays.
+"""The window stages of the engine, each from arrays to arrays.
 
-``classes`` (a reader's job) → :func:`built_ground` → zone construite of the whole run →
-:func:`pieces_of_core`. A window is a core that is kept and a halo that is read and discarded; nothing here
-touches the disk.
+``classes`` (a reader's job) → :func:`built_ground` → zone construite of the whole run → :func:`evidence_of_window`
+→ :func:`regions_of_window` → :func:`pieces_of_regions`. Evidence is local; built ground and regions need context, so
+their windows are a core that is kept and a halo that is read and discarded. Nothing here touches the disk.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numba import njit
 from ocsge.regions.built import BuiltAggregation, aggregate_built, as_intervals
 from ocsge.regions.burn import Intervals, burn
 from ocsge.regions.evidence import UNSEEN, EvidenceTables, evidence_runs
-from ocsge.regions.graph import commune_of, region_graph
+from ocsge.regions.graph import RegionGraph, commune_of, region_graph
 from ocsge.regions.minimum_areas import MinimumAreas, absorb, clusters_are_whole
 from ocsge.regions.pieces import Pieces, pieces_of_window
 from ocsge.regions.runs import Runs, joined
@@ -41,25 +41,32 @@ class EngineRules:
 
 
 @dataclass(frozen=True, slots=True)
-class CorePieces:
-    """Pieces of a core, and whether its halo and the run's context were wide enough."""
+class WindowRegions:
+    """Regions of a window before merging, and whether its halo and the run's context are wide enough to merge them."""
 
-    pieces: Pieces
+    graph: RegionGraph
     halo_is_enough: bool
     """No cluster of unstable regions cut by the window's edge reaches the core."""
     context_is_enough: bool
     """No cluster of unstable regions cut by the edge of the domain reaches the territory."""
 
 
+@dataclass(frozen=True, slots=True)
+class CorePieces:
+    """Pieces of a core; whether its halo and the run's context were wide enough, as in :class:`WindowRegions`."""
+
+    pieces: Pieces
+    halo_is_enough: bool
+    context_is_enough: bool
+
+
 def built_ground(
     classes: Runs | None, shapes: Shapes, *, grid: Grid, window: Window, core: Window, engine: EngineRules
 ) -> Runs:
     """Return the built ground of ``core`` as runs of 0 and 1, seen with the halo of ``window``."""
-    intervals = burn(shapes, grid=grid, window=window)
-    wanted = np.isin(intervals.channel, _BUILT_CHANNELS)
     built = aggregate_built(
         classes,
-        _selected(intervals, wanted),
+        burn(shapes, grid=grid, window=window, channels=_BUILT_CHANNELS),
         width=window.width,
         tables=engine.tables,
         aggregation=engine.aggregation,
@@ -78,10 +85,7 @@ def evidence_of_window(
     zone_window: Window,
     engine: EngineRules,
 ) -> Runs:
-    """Return the evidence of ``window``; parameters as :func:`pieces_of_core`.
-
-    Called apart, it lets go of the class runs and the burned intervals before the graph is made.
-    """
+    """Return the evidence of ``window``; parameters as :func:`pieces_of_core`. It is local: windows need no halo."""
     intervals = _together(
         [
             burn(shapes, grid=grid, window=window),
@@ -128,10 +132,15 @@ def pieces_of_core(
     evidence = evidence_of_window(
         classes, built, zone, shapes, grid=grid, window=window, zone_window=zone_window, engine=engine
     )
-    return pieces_of_evidence(evidence, window=window, core=core, whole=whole, territory=territory, engine=engine)
+    regions = regions_of_window(evidence, window=window, core=core, whole=whole, territory=territory, engine=engine)
+    return CorePieces(
+        pieces=pieces_of_regions(evidence, regions, window=window, core=core, engine=engine),
+        halo_is_enough=regions.halo_is_enough,
+        context_is_enough=regions.context_is_enough,
+    )
 
 
-def pieces_of_evidence(
+def regions_of_window(
     evidence: Runs,
     *,
     window: Window,
@@ -139,8 +148,8 @@ def pieces_of_evidence(
     whole: Window,
     territory: NDArray[np.bool_],
     engine: EngineRules,
-) -> CorePieces:
-    """Return the pieces of ``core`` from the evidence of ``window``; parameters as :func:`pieces_of_core`."""
+) -> WindowRegions:
+    """Return the regions of ``window`` before any is absorbed; parameters as :func:`pieces_of_core`."""
     graph = region_graph(evidence, small_px=engine.minimum.largest_px)
     sides = (
         window.row > whole.row,
@@ -159,24 +168,19 @@ def pieces_of_evidence(
         territory[commune_of(evidence.value)],
         evidence.value == UNSEEN,
     )
-    context_is_enough = clusters_are_whole(graph, engine.minimum, cut=at_domain_edge, kept=in_core & in_territory)
-    absorbed = absorb(graph, engine.minimum, cut=at_window_edge, kept=in_core)
-    return CorePieces(
-        pieces=pieces_of_window(evidence, graph, absorbed, window=window, core=core),
-        halo_is_enough=absorbed.exact,
-        context_is_enough=context_is_enough,
+    return WindowRegions(
+        graph=graph,
+        halo_is_enough=clusters_are_whole(graph, engine.minimum, cut=at_window_edge, kept=in_core),
+        context_is_enough=clusters_are_whole(graph, engine.minimum, cut=at_domain_edge, kept=in_core & in_territory),
     )
 
 
-def _selected(intervals: Intervals, wanted: NDArray[np.bool_]) -> Intervals:
-    kept = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(wanted)])
-    return Intervals(
-        row_ptr=kept[intervals.row_ptr],
-        start=intervals.start[wanted],
-        stop=intervals.stop[wanted],
-        channel=intervals.channel[wanted],
-        value=intervals.value[wanted],
-    )
+def pieces_of_regions(
+    evidence: Runs, regions: WindowRegions, *, window: Window, core: Window, engine: EngineRules
+) -> Pieces:
+    """Return the pieces of ``core``; the regions are consumed. They are exact where the halo was enough."""
+    absorbed = absorb(regions.graph, engine.minimum)
+    return pieces_of_window(evidence, regions.graph, absorbed, window=window, core=core)
 
 
 def _together(parts: list[Intervals]) -> Intervals:
