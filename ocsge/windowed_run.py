@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -74,30 +75,21 @@ class WindowedRun:
     def pieces(self, sources: Sequence[Source], *, millesime: int, invalid: Invalid, assume_crs: int | None) -> Found:
         """Run the stages up to the stitched pieces."""
         domain, grid = self.domain, self.domain.grid
-        self.tell("layers", 0, 1)
-        inputs = read_inputs(
-            sources,
-            domain=domain,
-            rules=self.rules,
-            millesime=millesime,
-            layers_decide=self.classes is None,
-            invalid=invalid,
-            assume_crs=assume_crs,
-        )
-        official = read_zone_construite(sources, domain=domain, invalid=invalid, assume_crs=assume_crs)
-        shapes = Shapes.concatenated(
-            [
-                domain.shapes(),
-                cover_shapes(inputs.layers, self.rules),
-                usage_shapes(inputs.layers, self.rules),
-            ]
-        )
-        shapes_path = self.store.artefact("shapes", self.key, ".arrays", shapes.save)
-        engine = engine_of(self.rules, grid, numbering=self.classes.numbering if self.classes else None)
-        self.tell("layers", 1, 1)
-
         cores = self._cores()
-        classes = self._classes(cores)
+        engine = engine_of(self.rules, grid, numbering=self.classes.numbering if self.classes else None)
+
+        def read() -> tuple[Inputs, gpd.GeoDataFrame | None, Path]:
+            """Read the layers; the raster does not wait for them."""
+            return self._layers(sources, millesime=millesime, invalid=invalid, assume_crs=assume_crs)
+
+        if self.jobs == 1 and self.threads > 1:
+            with ThreadPoolExecutor(1) as beside:
+                raster = beside.submit(self._classes, cores)
+                inputs, official, shapes_path = read()
+                classes = raster.result()
+        else:
+            inputs, official, shapes_path = read()
+            classes = self._classes(cores)
         built = self._placed(
             "built ground",
             cores,
@@ -121,6 +113,28 @@ class WindowedRun:
             official_zone=official is not None,
             context_is_enough=all(result.context_is_enough for result in results),
         )
+
+    def _layers(
+        self, sources: Sequence[Source], *, millesime: int, invalid: Invalid, assume_crs: int | None
+    ) -> tuple[Inputs, gpd.GeoDataFrame | None, Path]:
+        """Read the layers and the official zone construite; keep what they paint as a file of shapes."""
+        self.tell("layers", 0, 1)
+        inputs = read_inputs(
+            sources,
+            domain=self.domain,
+            rules=self.rules,
+            millesime=millesime,
+            layers_decide=self.classes is None,
+            invalid=invalid,
+            assume_crs=assume_crs,
+        )
+        official = read_zone_construite(sources, domain=self.domain, invalid=invalid, assume_crs=assume_crs)
+        shapes = Shapes.concatenated(
+            [self.domain.shapes(), cover_shapes(inputs.layers, self.rules), usage_shapes(inputs.layers, self.rules)]
+        )
+        path = self.store.artefact("shapes", self.key, ".arrays", shapes.save)
+        self.tell("layers", 1, 1)
+        return inputs, official, path
 
     def _evidence(
         self,
