@@ -168,6 +168,7 @@ def test_each_leaf_cover_has_one_role(rules: Rules) -> None:
     entries = {entry.code: entry for entry in rules.couvertures}
     assert [code for code in COVERS if entries[code].tree] == ["CS2.1.1.1", "CS2.1.1.2", "CS2.1.1.3"]
     assert [code for code in COVERS if entries[code].vegetated] == COVERS[7:]
+    assert [code for code in COVERS if entries[code].anthropised] == COVERS[:4]
     assert [code for code in COVERS if entries[code].herbaceous] == ["CS2.2.1", "CS2.2.2"]
     assert [code for code in COVERS if entries[code].built] == ["CS1.1.1.1"]
     assert [code for code in COVERS if entries[code].sealed] == ["CS1.1.1.2"]
