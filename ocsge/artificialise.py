@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 WHERE = "artificialise"
 EXEMPTIONS = ("", "park", "photovoltaic")
-ANTHROPISED_ROLES = frozenset({"built", "sealed", "permeable_mineral", "composite"})
-"""Roles of the covers that are neither farm nor natural land, whatever stands on them."""
 
 _KINDS = ("matrix", *REASON_MARKERS)
 _MATRIX, _ENCLAVE_GAINED, _ENCLAVE_LOST, _BUILT_KEPT, _ADJACENT_KEPT = range(len(_KINDS))
@@ -251,7 +249,7 @@ def _exemptions(
     open_land = _cover_flag(
         rules,
         pairs,
-        {entry.code: not entry.tree and entry.role not in ANTHROPISED_ROLES for entry in entries},
+        {entry.code: not entry.tree and not entry.anthropised for entry in entries},
     )
     area_m2 = polygons["area_m2"].to_numpy(np.float64)
     flagged_m2 = rules.exemption["minimum_share"] * area_m2

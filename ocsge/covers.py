@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import NDArray
 
+    from ocsge.rule_tables import Trait
     from ocsge.rules import Rules
 
 _MODES = {"override": OVERRIDE, "complete": COMPLETE, "ignore": IGNORE}
@@ -124,9 +125,9 @@ def absorb_fallback(rules: Rules) -> tuple[int, float]:
     return index[str(code)], float(minimum or 0.0)
 
 
-def cover_flags(rules: Rules, roles: set[str]) -> NDArray[np.bool_]:
-    """Return which cover indices have one of ``roles``, (COVERS,)."""
-    codes = {rules.couverture_by_role[role] for role in roles}
+def cover_flags(rules: Rules, trait: Trait) -> NDArray[np.bool_]:
+    """Return which cover indices have a trait of ``couverture.csv``, (COVERS,)."""
+    codes = {entry.code for entry in rules.couvertures if trait in entry.traits}
     flags = np.zeros(COVERS, dtype=np.bool_)
     flags[[i for i, code in enumerate(rules.couverture_codes, start=1) if code in codes]] = True
     return flags

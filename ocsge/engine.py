@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from ocsge.grid import Grid
     from ocsge.rules import Rules
 
-_TREES = {"broadleaf", "conifer", "mixed_stand"}
-_HERBACEOUS = {"herbaceous", "other_non_woody"}
-_OTHER_VEGETATION = {"shrub", "other_woody"}
-
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -95,8 +91,9 @@ def engine_of(rules: Rules, grid: Grid, *, numbering: str | None) -> Engine:
             sealed=cover_index["sealed"],
             mineral=cover_index["permeable_mineral"],
             composite=cover_index["composite"],
-            vegetated=cover_flags(rules, _TREES | _HERBACEOUS | _OTHER_VEGETATION),
-            herbaceous=cover_flags(rules, _HERBACEOUS),
+            vegetated=cover_flags(rules, "vegetated"),
+            tree=cover_flags(rules, "tree"),
+            herbaceous=cover_flags(rules, "herbaceous"),
         ),
     )
 

@@ -72,6 +72,7 @@ def write_parquet(frame: gpd.GeoDataFrame, path: Path, *, provenance: Mapping[st
         table = table.replace_schema_metadata({**table.schema.metadata, b"ocsge": json_bytes(dict(provenance))})
 
     def verify(temporary: Path) -> None:
+        """Refuse a file that lacks rows."""
         if pq.read_metadata(temporary).num_rows != len(polygons):
             raise OutputError("rows are missing")
 
@@ -116,6 +117,7 @@ def write_gpkg(
     }
 
     def write(temporary: Path) -> None:
+        """Write the layer and its styles with a date that does not change."""
         with _fixed_gdal_date():
             pyogrio.write_dataframe(
                 fields,
@@ -134,6 +136,7 @@ def write_gpkg(
                 )
 
     def verify(temporary: Path) -> None:
+        """Refuse a file that lacks features."""
         if pyogrio.read_info(temporary, layer=layer, force_feature_count=True)["features"] != len(fields):
             raise OutputError("rows are missing")
 
@@ -300,6 +303,7 @@ def _gdal_refusals(write: Callable[[Path], None], path: Path) -> Callable[[Path]
     """Return ``write`` with the refusals of GDAL, which carry no error number, turned into an OutputError."""
 
     def guarded(temporary: Path) -> None:
+        """Write, and raise an OutputError for what GDAL refuses."""
         try:
             write(temporary)
         except _GDAL_ERRORS as error:

@@ -215,6 +215,7 @@ def _write_legend(
     left, top = width - _LEGEND_IN, height - _TITLE_IN - 0.05
 
     def write(text: str, indent: float, *, color: str, weight: str = "normal") -> None:
+        """Write one line of the legend at the height reached."""
         figure.text((left + indent) / width, top / height, text, fontsize=8, va="top", color=color, weight=weight)
 
     for value, colour, label in legend:

@@ -12,10 +12,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_TREES = frozenset({"broadleaf", "conifer", "mixed_stand"})
-_WOODY = _TREES | {"shrub", "other_woody"}
-_NON_WOODY = frozenset({"herbaceous", "other_non_woody"})
-
 
 @dataclass(frozen=True, slots=True)
 class NomenclatureEntry:
@@ -39,6 +35,9 @@ class NomenclatureEntry:
     role: str | None = None
     """What a leaf cover is to the engine (``built``, ``water``, …); None for usages and inner codes."""
 
+    traits: frozenset[str] = frozenset()
+    """What the table says of the ground of a cover, here or at a code above it: ``vegetated``, ``tree``, …"""
+
     merges: tuple[str, ...] = ()
     """Usages this one stands for when they cannot be told apart."""
 
@@ -61,19 +60,24 @@ class NomenclatureEntry:
         return self.role == "permeable_mineral"
 
     @property
+    def anthropised(self) -> bool:
+        """Whether this is ground that people made, neither farm nor natural land, whatever stands on it."""
+        return "anthropised" in self.traits
+
+    @property
     def tree(self) -> bool:
         """Whether this is a stand of trees."""
-        return self.role in _TREES
+        return "tree" in self.traits
 
     @property
     def vegetated(self) -> bool:
         """Whether this is vegetation."""
-        return self.role in _WOODY or self.role in _NON_WOODY
+        return "vegetated" in self.traits
 
     @property
     def herbaceous(self) -> bool:
         """Whether this is vegetation that is not woody, which the decree calls herbaceous."""
-        return self.role in _NON_WOODY
+        return "herbaceous" in self.traits
 
 
 def leaves_under(entries: Iterable[NomenclatureEntry], codes: Iterable[str]) -> tuple[str, ...]:
@@ -84,6 +88,17 @@ def leaves_under(entries: Iterable[NomenclatureEntry], codes: Iterable[str]) -> 
         for entry in entries
         if entry.is_leaf and any(entry.code == code or entry.code.startswith(f"{code}.") for code in wanted)
     )
+
+
+def inherited_traits(code: str, own: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    """Return the traits of a code: its own and those of the codes above it.
+
+    Examples
+    --------
+    >>> sorted(inherited_traits("AB1.1", {"AB1": ["green"], "AB1.1": ["tall"], "AB2": ["blue"]}))
+    ['green', 'tall']
+    """
+    return frozenset(trait for above, traits in own.items() if is_within(code, above) for trait in traits)
 
 
 def steps_up(a: NomenclatureEntry, b: NomenclatureEntry) -> int | None:

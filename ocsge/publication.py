@@ -98,6 +98,7 @@ def publish_results(workspace: Workspace, results: Results, *, rules: Rules, key
     replaced = {(code, results.millesime) for code in (*codes, "")}
 
     def carry(relative: Path) -> bool:
+        """Return whether a file of the current version stays in the next one."""
         if results.perimetre is not None and relative.parts[0] == f"perimetre={results.perimetre}":
             # the file of a perimeter may have changed: nothing of its earlier outline stays at this millésime
             year = f"millesime={results.millesime}" in relative.parts or f"_{results.millesime}" in relative.name
@@ -105,6 +106,7 @@ def publish_results(workspace: Workspace, results: Results, *, rules: Rules, key
         return relative.name not in _COMBINED and not _belongs(relative, replaced, results.perimetre)
 
     def fill(folder: Path) -> None:
+        """Write the communes of the run, and the tables of all communes and perimeters anew."""
         for code in codes:
             _write_commune(folder, code, results, rules)
         _combine(folder if results.perimetre is None else folder / f"perimetre={results.perimetre}")
@@ -132,6 +134,7 @@ def _belongs(relative: Path, replaced: set[tuple[str, int]], perimetre: str | No
 
 def _write_commune(folder: Path, code: str, results: Results, rules: Rules) -> None:
     def place(kind: str) -> Path:
+        """Return the folder of one kind of file of the commune, made if needed."""
         path = folder / partition_of(code, results.millesime, perimetre=results.perimetre, kind=kind)
         path.mkdir(parents=True, exist_ok=True)
         return path

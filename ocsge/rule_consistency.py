@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
-from ocsge.rule_tables import (
-    NUMBERINGS,
-    OPTIONS,
-    VALUE_UNITS,
-    Role,
-)
+from ocsge.nomenclature import inherited_traits
+from ocsge.rule_tables import NUMBERINGS, OPTIONS, VALUE_UNITS, Role, Trait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,7 +30,7 @@ def consistency_problems(tables: Mapping[str, Sequence[RuleRow]]) -> list[str]:
         For each table, the rows that apply, each valid by itself.
     """
     problems = [*_nomenclature(tables["couverture"]), *_nomenclature(tables["usage"])]
-    problems += [*_roles(tables["couverture"]), *_merges(tables["usage"])]
+    problems += [*_roles(tables["couverture"]), *_traits(tables["couverture"]), *_merges(tables["usage"])]
     for check in (_matrix, _cosia, _context, _covers, _usages, _values, _weights, _options):
         problems += check(tables)
     return problems
@@ -84,6 +80,21 @@ def _roles(rows: Sequence[RuleRow]) -> Iterator[str]:
     for role in get_args(Role):
         if role not in seen:
             yield f"couverture.csv: no leaf has the role {role}; give it to one leaf in column role"
+
+
+def _traits(rows: Sequence[RuleRow]) -> Iterator[str]:
+    own = {facts.code: facts.traits for _, facts in _facts(rows)}
+    for row, facts in _facts(rows):
+        found = inherited_traits(facts.code, own)
+        kinds = sorted(found & {"tree", "herbaceous"})
+        if len(kinds) > 1:
+            yield f"{row}: column traits: {facts.code} is {' and '.join(kinds)}, here or above it; keep one"
+        elif kinds and "vegetated" not in found:
+            yield f"{row}: column traits: {facts.code} is {kinds[0]} but not vegetated; add it here or above it"
+    given = {trait for traits in own.values() for trait in traits}
+    for trait in get_args(Trait):
+        if trait not in given:
+            yield f"couverture.csv: no code has the trait {trait}; give it to one code in column traits"
 
 
 def _merges(rows: Sequence[RuleRow]) -> Iterator[str]:

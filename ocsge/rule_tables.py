@@ -36,6 +36,9 @@ Role = Literal[
 ]
 """What a leaf cover is to the engine; each role belongs to exactly one leaf of ``couverture.csv``."""
 
+Trait = Literal["anthropised", "vegetated", "tree", "herbaceous"]
+"""What a decision asks of a cover; a code of ``couverture.csv`` has its own traits and those of the codes above it."""
+
 Handling = Literal["cover", "nodata", "absorb"]
 WithRaster = Literal["override", "complete", "ignore"]
 Width = Literal["largeur", "voies"]
@@ -132,6 +135,7 @@ Colour = Annotated[str, AfterValidator(_colour)]
 Code = Annotated[str, AfterValidator(_code)]
 Layer = Annotated[str, AfterValidator(_layer)]
 Items = Annotated[tuple[str, ...], BeforeValidator(_list)]
+Traits = Annotated[tuple[Trait, ...], BeforeValidator(_list)]
 FilterText = Annotated[str, AfterValidator(_filter)]
 
 
@@ -166,9 +170,10 @@ class CodeRow(Row):
 
 
 class CouvertureRow(CodeRow):
-    """A cover of the OCS GE; a leaf has the role the engine knows it by."""
+    """A cover of the OCS GE; a leaf has the role the engine knows it by, traits hold for the codes below too."""
 
     role: Role | None = None
+    traits: Traits = ()
 
 
 class UsageRow(CodeRow):

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ocsge.errors import RulesError
-from ocsge.nomenclature import NomenclatureEntry
+from ocsge.nomenclature import NomenclatureEntry, inherited_traits
 from ocsge.resources import shipped_directory
 from ocsge.rule_consistency import consistency_problems
 from ocsge.rule_files import Files, RuleRow, effective_rows
@@ -245,6 +245,7 @@ def _any(row: RuleRow) -> Any:
 
 
 def _entries(rows: Sequence[RuleRow]) -> tuple[NomenclatureEntry, ...]:
+    own_traits = {row.key[0]: getattr(row.facts, "traits", ()) for row in rows}
     return tuple(
         NomenclatureEntry(
             code=facts.code,
@@ -253,6 +254,7 @@ def _entries(rows: Sequence[RuleRow]) -> tuple[NomenclatureEntry, ...]:
             is_leaf=facts.is_leaf,
             colour=facts.colour,
             role=getattr(facts, "role", None),
+            traits=inherited_traits(facts.code, own_traits),
             merges=getattr(facts, "merges", ()),
             row=row.row,
         )

@@ -61,6 +61,7 @@ def sensitivity(
     scratch = Workspace(store.path / "cache" / "sensitivity")
 
     def stock_of(law: Rules, name: str) -> pd.DataFrame:
+        """Return the stock derived under other rules, and leave no trace of the run on the disk."""
         nonlocal done
         tell(name, done, total)
         try:

@@ -58,6 +58,7 @@ COMPOSITION = Composition(
     mineral=MINERAL,
     composite=COMPOSITE,
     vegetated=np.isin(np.arange(COVERS), np.arange(BROADLEAF, OTHER_HERBACEOUS + 1)),
+    tree=np.isin(np.arange(COVERS), (BROADLEAF, CONIFER, MIXED)),
     herbaceous=np.isin(np.arange(COVERS), (HERBACEOUS, OTHER_HERBACEOUS)),
 )
 

@@ -188,7 +188,7 @@ def test_no_fallback_or_two_are_refused(codes: tuple[str, ...]) -> None:
         absorb_fallback(replace(RULES, cosia_classes=classes))
 
 
-def test_the_flags_of_a_role_stand_at_the_index_of_its_cover() -> None:
-    flags = cover_flags(RULES, {"herbaceous", "water"})
+def test_the_flags_of_a_trait_stand_at_the_indices_of_its_covers() -> None:
+    flags = cover_flags(RULES, "herbaceous")
     assert flags.shape == (COVERS,)
-    assert np.flatnonzero(flags).tolist() == sorted([cover("CS2.2.1"), cover("CS1.2.2")])
+    assert np.flatnonzero(flags).tolist() == sorted([cover("CS2.2.1"), cover("CS2.2.2")])

@@ -99,6 +99,8 @@ def test_the_composition_knows_its_covers_by_their_role() -> None:
     )
     vegetated = {code for code in RULES.couverture_codes if found.vegetated[cover(code)]}
     assert vegetated == {code for code in RULES.couverture_codes if code.startswith("CS2")}
+    trees = {code for code in RULES.couverture_codes if found.tree[cover(code)]}
+    assert trees == {"CS2.1.1.1", "CS2.1.1.2", "CS2.1.1.3"}
     herbaceous = {code for code in RULES.couverture_codes if found.herbaceous[cover(code)]}
     assert herbaceous == {"CS2.2.1", "CS2.2.2"}
 

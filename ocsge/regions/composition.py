@@ -43,13 +43,16 @@ class Composition:
     vegetated: NDArray[np.bool_]
     """(COVERS,) covers with vegetation."""
 
+    tree: NDArray[np.bool_]
+    """(COVERS,) stands of trees."""
+
     herbaceous: NDArray[np.bool_]
     """(COVERS,) covers without wood, which trees may turn into a stand."""
 
 
 def tree_share(pieces: Pieces, composition: Composition) -> NDArray[np.float64]:
     """Return the share of trees in the vegetation of each piece, NaN where it has none."""
-    trees = pieces.cover_px[:, _trees(composition)].sum(axis=1)
+    trees = pieces.cover_px[:, composition.tree].sum(axis=1)
     vegetation = pieces.cover_px[:, composition.vegetated].sum(axis=1)
     share = np.full(len(trees), np.nan)
     np.divide(trees, vegetation, out=share, where=vegetation > 0)
@@ -68,12 +71,11 @@ def composed_keys(pieces: Pieces, composition: Composition) -> NDArray[np.int32]
     counts = pieces.cover_px
     share = tree_share(pieces, composition)
     wooded = share >= composition.tree_share
-    trees = _trees(composition)
-    is_stand = np.isin(cover, trees)
+    is_stand = composition.tree[cover]
     new = cover.copy()
 
     broad, conifer = counts[:, composition.broadleaf], counts[:, composition.conifer]
-    total = counts[:, trees].sum(axis=1)
+    total = counts[:, composition.tree].sum(axis=1)
     stand = np.full(len(key), composition.mixed_stand, dtype=np.int32)
     stand[broad >= composition.stand_purity * total] = composition.broadleaf
     stand[(conifer >= composition.stand_purity * total) & (conifer > broad)] = composition.conifer
@@ -81,8 +83,7 @@ def composed_keys(pieces: Pieces, composition: Composition) -> NDArray[np.int32]
     new[becomes_stand] = stand[becomes_stand]
 
     other = counts.copy()
-    other[:, trees] = 0
-    other[:, ~composition.vegetated] = 0
+    other[:, composition.tree | ~composition.vegetated] = 0
     opened = is_stand & ~wooded & (other.sum(axis=1) > 0)
     new[opened] = other[opened].argmax(axis=1)
 
@@ -97,7 +98,3 @@ def composed_keys(pieces: Pieces, composition: Composition) -> NDArray[np.int32]
     new = np.where(key >> OSSATURE_SHIFT & 1, cover, new)
     result: NDArray[np.int32] = ((key & ~15) | new).astype(np.int32)
     return result
-
-
-def _trees(composition: Composition) -> list[int]:
-    return [composition.broadleaf, composition.conifer, composition.mixed_stand]
