@@ -12,7 +12,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ocsge.derive import Derivation, derive
+    from ocsge.derivation import Derivation
+    from ocsge.derive import derive
     from ocsge.explain import Explanation, explain
     from ocsge.rules import Rules, load_rules
     from ocsge.sensitivity import sensitivity
@@ -21,7 +22,7 @@ __version__ = "0.1.0"
 __all__ = ["Derivation", "Explanation", "Rules", "derive", "explain", "load_rules", "sensitivity"]
 
 _HOMES = {
-    "Derivation": "ocsge.derive",
+    "Derivation": "ocsge.derivation",
     "derive": "ocsge.derive",
     "Explanation": "ocsge.explain",
     "explain": "ocsge.explain",

@@ -41,6 +41,7 @@ __all__ = [
     "check_run_epsg",
     "check_source",
     "departement_of",
+    "digest_of",
     "embedded_communes",
     "embedded_sources",
     "entry_of",
@@ -50,6 +51,7 @@ __all__ = [
     "register",
     "registered_sources",
     "territory_epsg",
+    "unregister",
 ]
 
 RASTER_EXTENSIONS = (".tif", ".tiff", ".jp2", ".vrt", ".asc")
@@ -83,7 +85,8 @@ class Source:
     """Digest of the file (of all its parts, for a shapefile), hexadecimal."""
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """Return the sha256 of a file; of all its parts, for a shapefile."""
     parts = [path]
     if path.suffix.lower() == ".shp":
         parts = sorted(p for p in path.parent.glob(f"{path.stem}.*") if p.suffix.lower() in _SIDE_FILES)
@@ -151,7 +154,7 @@ def _recognise_file(path: Path, catalog: Catalog, *, layer: str | None) -> list[
                 matches.append((*entry, found.name))
     if not matches:
         return []
-    digest, edition = _digest(path), _edition(path)
+    digest, edition = digest_of(path), _edition(path)
     return [
         Source(
             layer=entry.id,
@@ -251,7 +254,7 @@ def check_source(source: Source) -> None:
     """
     if not source.path.is_file():
         raise LayerError(f"{source.path}: no such file; register its new place with `ocsge catalog add`")
-    if _digest(source.path) != source.sha256:
+    if digest_of(source.path) != source.sha256:
         raise LayerError(f"{source.path}: changed since it was registered; run `ocsge catalog add` on it again")
 
 
@@ -315,6 +318,25 @@ def register(workspace: Path, path: Path, *, layer: str | None = None) -> tuple[
     order = sorted([*kept, *added], key=lambda source: (source.layer, str(source.path), source.layer_name or ""))
     _write_sources(workspace, order)
     return tuple(added)
+
+
+def unregister(workspace: Path, path: Path) -> tuple[Source, ...]:
+    """Take the sources of a file, or of every file of a folder, from a workspace and return them; no file is touched.
+
+    Raises
+    ------
+    CatalogError
+        When nothing of the path is registered.
+    OutputError
+        When the list cannot be written.
+    """
+    place = path.expanduser().absolute()
+    registered = registered_sources(workspace)
+    removed = tuple(source for source in registered if source.path.is_relative_to(place))
+    if not removed:
+        raise CatalogError(f"{place}: not registered in {workspace}; see `ocsge catalog list --workspace {workspace}`")
+    _write_sources(workspace, [source for source in registered if source not in removed])
+    return removed
 
 
 @lru_cache(maxsize=1)

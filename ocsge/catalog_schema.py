@@ -127,6 +127,9 @@ class Product(_Frozen):
     url_templates: tuple[str, ...] = ()
     archive_names: tuple[str, ...] = ()
     editions: str = ""
+    edition_holds: Literal["past", "year"] | None = None
+    """``past``: objects as they were up to the edition's date; ``year``: the state of the edition's year alone."""
+
     notes: str = ""
     shared_columns: Mapping[str, Column] = Field(default_factory=dict)
     """Columns that every layer of the product has."""

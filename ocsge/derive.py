@@ -9,30 +9,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 
 from ocsge.artificialise import artificialise
+from ocsge.derivation import Derivation, find_published, read_derivation
 from ocsge.domain import Domain, domain_of, run_epsg
-from ocsge.errors import DataError, OcsgeError, ParameterError
+from ocsge.editions import Remark, check_editions
+from ocsge.errors import OcsgeError, ParameterError
 from ocsge.grid import Grid
 from ocsge.indicators import stock, stock_long
-from ocsge.inputs import ClassEvidence, find_class_evidence, find_sources
+from ocsge.inputs import ClassEvidence, find_class_evidence, find_sources, layers_read
+from ocsge.keep_going import derive_each
 from ocsge.partition import partition
 from ocsge.provenance import NATIVE_RESOLUTION_M, credit_of, provenance_of, run_flags, run_key
-from ocsge.publication import Results, partition_of, publish_results, published_key, stem_of
+from ocsge.publication import Results, publish_results
 from ocsge.rules import Rules, load_rules
 from ocsge.run import usable_cores, workers_kept
 from ocsge.store import Workspace
+from ocsge.territory import check_commune_code
 from ocsge.windowed_run import Found, Progress, WindowedRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
 
     from ocsge.catalog import Source
     from ocsge.geometry_repair import Invalid
@@ -40,53 +45,6 @@ if TYPE_CHECKING:
 FIRST_MILLESIME, LAST_MILLESIME = 1900, 2100
 MOST_CONTEXTS = 8
 """Times the context distance of the rules that a run may widen to before it gives up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Derivation:
-    """What a derivation found, and where it is kept."""
-
-    version: Path
-    """Folder of the workspace's version that holds the results."""
-
-    stock: pd.DataFrame
-    """Table ``STOCK``: one row a commune, hectares."""
-
-    stock_long: pd.DataFrame
-    """Table ``STOCK_LONG``: areas by cover, usage, category, rule and reason, hectares."""
-
-    reused: bool
-    """Whether the workspace already held this very result."""
-
-    commune_codes: tuple[str, ...]
-    """Communes of the territory; "" for the part of a perimeter that lies in no known commune."""
-
-    millesime: int
-    """Year described."""
-
-    perimetre: str | None
-    """Name of the perimeter, null for whole communes."""
-
-    def polygons(self) -> gpd.GeoDataFrame:
-        """Read the polygons of the territory: ``id``, ``millesime`` and table ``ARTIFICIALISED``, CRS of the run."""
-        parts = [
-            gpd.read_parquet(path)
-            for code in self.commune_codes
-            if (path := self.version / self._partition(code, "polygons") / "part.parquet").is_file()
-        ]
-        if not parts:
-            raise DataError(f"{self.version}: no polygon of {', '.join(self.commune_codes)} at {self.millesime}")
-        return gpd.GeoDataFrame(pd.concat(parts, ignore_index=True), crs=parts[0].crs)
-
-    def files(self) -> list[Path]:
-        """Return the files that describe the territory: GeoPackages, maps, tables."""
-        root = self.version if self.perimetre is None else self.version / f"perimetre={self.perimetre}"
-        stems = tuple(stem_of(code, self.millesime) for code in self.commune_codes)
-        named = [path for path in sorted((root / "communes").glob("*")) if path.name.startswith(stems)]
-        return [*named, root / "stock.csv", root / "stock_excel.csv", root / "stock_long.csv"]
-
-    def _partition(self, code: str, kind: str) -> Path:
-        return partition_of(code, self.millesime, perimetre=self.perimetre, kind=kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +109,7 @@ def derive(
     threads: int | None = None,
     window_m: int | None = None,
     strip_rows: int = 512,
+    keep_going: bool = False,
     progress: Progress | None = None,
 ) -> Derivation:
     """Derive the polygons and the stock of a territory at a millésime, in hectares.
@@ -192,6 +151,8 @@ def derive(
         Side of the windows, metres; None takes one window a thread up to 100 km². The result does not depend on it.
     strip_rows
         Rows of raster read at a time. The result does not depend on it.
+    keep_going
+        When bad data refuses several communes together, derive each by itself and publish those that succeed.
     progress
         Receives the advance of each stage.
 
@@ -202,6 +163,8 @@ def derive(
 
     Raises
     ------
+    CommunesFailedError
+        With ``keep_going``, when some communes failed; its ``done`` is the derivation of the others.
     OcsgeError
         One of :mod:`ocsge.errors`, on one line: what, where, what to do. Nothing half-written is ever visible.
     """
@@ -221,27 +184,40 @@ def derive(
     execution = Execution(
         jobs, usable_cores() if threads is None else threads, window_m, strip_rows, progress or (lambda *_: None)
     )
+    if keep_going and request.perimetre is not None:
+        raise ParameterError("--keep-going derives whole communes, each by itself; leave it out with a perimeter")
     store = Workspace(Path(workspace))
+
+    def derive_together(codes: tuple[str, ...]) -> Derivation:
+        return _derived(replace(request, communes=codes), law, store, execution)
+
     with store.locked(), store.timed("derive", communes=list(communes), millesime=millesime):
-        found = measure(request, law, store, execution, reuse=True)
-        if isinstance(found, Derivation):
-            return found
-        execution.progress("files", 0, 1)
-        results = Results(
-            polygons=found.polygons,
-            stock=found.stock,
-            stock_long=found.stock_long,
-            communes=found.domain.communes,
-            millesime=millesime,
-            perimetre=found.domain.perimetre,
-            provenance=found.provenance,
-            credit=found.credit,
-        )
-        version = publish_results(store, results, rules=law, key=found.key)
-        store.prune()
-        store.clear_cache()
-        execution.progress("files", 1, 1)
-    return _derivation(version, found.domain, millesime, reused=False)
+        if keep_going:
+            return derive_each(tuple(dict.fromkeys(map(check_commune_code, communes))), derive_together)
+        return derive_together(request.communes)
+
+
+def _derived(request: Request, rules: Rules, store: Workspace, execution: Execution) -> Derivation:
+    """Measure a territory and publish what was found, unless the workspace already holds it."""
+    found = measure(request, rules, store, execution, reuse=True)
+    if isinstance(found, Derivation):
+        return found
+    execution.progress("files", 0, 1)
+    results = Results(
+        polygons=found.polygons,
+        stock=found.stock,
+        stock_long=found.stock_long,
+        communes=found.domain.communes,
+        millesime=request.millesime,
+        perimetre=found.domain.perimetre,
+        provenance=found.provenance,
+        credit=found.credit,
+    )
+    version = publish_results(store, results, rules=rules, key=found.key)
+    store.prune()
+    store.clear_cache()
+    execution.progress("files", 1, 1)
+    return read_derivation(version, found.domain, request.millesime, reused=False)
 
 
 def measure(
@@ -286,8 +262,15 @@ def measure(
             assume_crs=request.assume_crs,
         )
         tell("sources", 1, 1)
-        if reuse and (done := _published(store, domain, request.millesime, key)) is not None:
+        if reuse and (done := find_published(store, domain, request.millesime, key)) is not None:
             return done
+        remarks = check_editions(
+            sources,
+            layers=layers_read(rules, classes),
+            domain=domain,
+            millesime=request.millesime,
+            assume_crs=request.assume_crs,
+        )
         windowed = WindowedRun(
             scratch or store,
             domain,
@@ -313,7 +296,7 @@ def measure(
                 f"{context_m:.0f} m around the territory are not enough to decide its small regions; please report it "
                 "with the data"
             )
-    return _measured(domain, rules, key, found, sources, classes, request=request, tell=tell)
+    return _measured(domain, rules, key, found, sources, classes, remarks, request=request, tell=tell)
 
 
 def _prepared(
@@ -348,6 +331,7 @@ def _measured(
     found: Found,
     sources: Sequence[Source],
     classes: ClassEvidence | None,
+    remarks: Sequence[Remark],
     *,
     request: Request,
     tell: Progress,
@@ -362,7 +346,7 @@ def _measured(
     ours = gpd.GeoDataFrame(decided[decided["in_territory"]].reset_index(drop=True), crs=domain.grid.epsg)
     ours.insert(0, "id", _identifiers(ours["commune_code"], request.millesime))
     ours.insert(1, "millesime", np.full(len(ours), request.millesime, dtype=np.int64))
-    flags = run_flags(domain, classes, official_zone=found.official_zone)
+    flags = run_flags(domain, classes, remarks, official_zone=found.official_zone)
     table = stock(
         ours,
         rules,
@@ -378,7 +362,9 @@ def _measured(
         polygons=ours,
         stock=table,
         stock_long=long,
-        provenance=provenance_of(domain, rules, key, found, sources, classes, millesime=request.millesime, flags=flags),
+        provenance=provenance_of(
+            domain, rules, key, found, sources, classes, remarks, millesime=request.millesime, flags=flags
+        ),
         credit=credit_of(sources, classes),
     )
 
@@ -393,19 +379,6 @@ def _identifiers(commune_code: pd.Series, millesime: int) -> pd.Series:
     return commune_code + f"-{millesime}-" + rank.astype("str").str.zfill(6)
 
 
-def _published(store: Workspace, domain: Domain, millesime: int, key: str) -> Derivation | None:
-    """Return the result of an earlier run of the same key, when the current version holds it whole."""
-    version = store.current()
-    if version is None:
-        return None
-    codes = _codes(domain, version, millesime)
-    if not codes or any(published_key(version, code, millesime, perimetre=domain.perimetre) != key for code in codes):
-        return None
-    if store.verify(version):
-        return None
-    return _derivation(version, domain, millesime, reused=True)
-
-
 def _named_communes(domain: Domain, polygons: gpd.GeoDataFrame) -> pd.DataFrame:
     """Return what a stock tells of its communes; of a part of a commune, neither the outline nor the inhabitants."""
     named: pd.DataFrame = domain.communes
@@ -413,31 +386,3 @@ def _named_communes(domain: Domain, polygons: gpd.GeoDataFrame) -> pd.DataFrame:
         met = named["commune_code"].isin(polygons["commune_code"])
         named = named[met].drop(columns=["geometry", "population"], errors="ignore")
     return named
-
-
-def _codes(domain: Domain, version: Path, millesime: int) -> tuple[str, ...]:
-    """Return the codes a version has partitions for: the communes, and "" for ground in no known commune."""
-    inside = {code for code, ours in zip(domain.unit_codes, domain.in_territory, strict=True) if ours and code}
-    inside.update(domain.communes["commune_code"])
-    if published_key(version, "", millesime, perimetre=domain.perimetre) is not None:
-        inside.add("")
-    return tuple(sorted(inside))
-
-
-def _derivation(version: Path, domain: Domain, millesime: int, *, reused: bool) -> Derivation:
-    codes = _codes(domain, version, millesime)
-
-    def table(name: str) -> pd.DataFrame:
-        folders = [version / partition_of(code, millesime, perimetre=domain.perimetre, kind="tables") for code in codes]
-        parts = [pd.read_parquet(folder / f"{name}.parquet", partitioning=None) for folder in folders]
-        return pd.concat(parts, ignore_index=True)
-
-    return Derivation(
-        version=version,
-        stock=table("stock"),
-        stock_long=table("stock_long"),
-        reused=reused,
-        commune_codes=codes,
-        millesime=millesime,
-        perimetre=domain.perimetre,
-    )

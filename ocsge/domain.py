@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
+from ocsge.catalog import Source, digest_of
 from ocsge.errors import CrsError, LayerError, ParameterError
-from ocsge.layers import read_communes
+from ocsge.layers import ReadReport, read_communes
 from ocsge.regions.evidence import CONTEXT, MAX_COMMUNES, TERRITORY
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.territory import check_commune_code, territory_epsg
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import NDArray
 
-    from ocsge.catalog import Source
     from ocsge.grid import Grid, Window
+
+_DIGEST_CHARACTERS = 8
+"""Of the digest that tells perimeters of one file name apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,10 @@ class Domain:
     """Communes of the territory: code, name, population, EPCI, département, région, outline."""
 
     perimetre: str | None
-    """Name of the perimeter asked for, null for whole communes."""
+    """Name of the perimeter asked for, null for whole communes: its file's, then a digest of its ground."""
+
+    reports: tuple[ReadReport, ...] = ()
+    """What reading the perimeter met and did."""
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -100,7 +107,7 @@ def run_epsg(communes: Sequence[str], perimetre: Path | None) -> int:
         return codes.pop()
     if perimetre is None:
         raise ParameterError("nothing to derive: give --commune CODE or --perimetre FILE")
-    crs = _read_perimetre(perimetre).crs
+    crs = _read_perimetre(perimetre)[0].crs
     epsg = crs.to_epsg()
     if epsg is None or not crs.is_projected:
         raise CrsError(
@@ -140,7 +147,8 @@ def domain_of(
         When a commune is in no source, or the perimeter meets none of the territory.
     """
     codes = sorted({check_commune_code(code) for code in communes})
-    area = None if perimetre is None else _perimetre_area(perimetre, grid.epsg)
+    limit = None if perimetre is None else _read_limit(perimetre, grid.epsg)
+    area = None if limit is None else limit.area
     if codes:
         asked = read_communes(sources, epsg=grid.epsg, assume_crs=assume_crs, codes=codes)
     else:
@@ -169,7 +177,8 @@ def domain_of(
         unit_geometries=np.empty(0, dtype=object),
         in_territory=np.empty(0, dtype=np.bool_),
         communes=asked,
-        perimetre=None if perimetre is None else perimetre.stem,
+        perimetre=None if limit is None else limit.name,
+        reports=() if limit is None else (limit.report,),
     )
     return _with_units(domain, around, area)
 
@@ -215,7 +224,8 @@ def _polygonal(geometry: shapely.Geometry) -> shapely.Geometry:
     return polygons
 
 
-def _read_perimetre(path: Path) -> gpd.GeoDataFrame:
+def _read_perimetre(path: Path) -> tuple[gpd.GeoDataFrame, int, int]:
+    """Return the polygons of a perimeter, the number of its features, and that of those without geometry."""
     spatial = [layer for layer in list_vector_layers(path) if layer.has_geometry]
     if len(spatial) != 1:
         names = ", ".join(layer.name for layer in spatial) or "none"
@@ -227,9 +237,33 @@ def _read_perimetre(path: Path) -> gpd.GeoDataFrame:
     if polygons.empty:
         raise LayerError(f"{path}: the perimeter holds no polygon")
     check_plausible(tuple(polygons.total_bounds.tolist()), crs=polygons.crs, where=f"{path} layer {spatial[0].name}")
-    return polygons
+    return polygons, len(frame), int((frame.geometry.isna() | frame.is_empty).sum())
 
 
-def _perimetre_area(path: Path, epsg: int) -> shapely.Geometry:
-    frame = _read_perimetre(path).to_crs(epsg)
-    return shapely.union_all(shapely.make_valid(frame.geometry.values, method="structure", keep_collapsed=False))
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """A perimeter as it limits a run."""
+
+    area: shapely.Geometry
+    name: str
+    report: ReadReport
+
+
+def _read_limit(path: Path, epsg: int) -> _Limit:
+    polygons, read, without = _read_perimetre(path)
+    drawn = polygons.to_crs(epsg).geometry.values
+    valid = shapely.make_valid(drawn, method="structure", keep_collapsed=False)
+    area = shapely.union_all(valid)
+    # two files of one name are two perimeters: their results must not replace one another
+    digest = hashlib.sha256(shapely.to_wkb(shapely.normalize(area))).hexdigest()
+    report = ReadReport(
+        layer="perimetre",
+        sources=(Source("perimetre", path, None, "perimetre", None, digest_of(path)),),
+        read=read,
+        kept=len(drawn),
+        null_or_empty=without,
+        other_kind=read - without - len(drawn),
+        repaired=int((~shapely.is_valid(drawn)).sum()),
+        repaired_area_m2=float(np.abs(shapely.area(valid) - shapely.area(drawn)).sum()),
+    )
+    return _Limit(area=area, name=f"{path.stem}-{digest[:_DIGEST_CHARACTERS]}", report=report)

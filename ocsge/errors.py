@@ -4,7 +4,7 @@
 
     OcsgeError                  70  internal: a bug of ours
     ├── ParameterError           2  a parameter that cannot be used
-    ├── PartialResultError       3  finished, but some windows failed
+    ├── PartialResultError       3  finished, but some communes failed
     ├── DataError               65  input data that cannot be used
     │   ├── RulesError              a row of rules/ or of an overlay
     │   ├── CatalogError            a file of data_catalog/, or a file no product recognises
@@ -35,7 +35,7 @@ class ParameterError(OcsgeError):
 
 
 class PartialResultError(OcsgeError):
-    """The run finished, but some of its windows failed."""
+    """The run finished, but some of its communes or windows failed."""
 
     exit_code = 3
 

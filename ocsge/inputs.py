@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rasterio
 import shapely
@@ -13,7 +13,7 @@ from ocsge.class_numbers import numbered_classes
 from ocsge.covers import cover_layers
 from ocsge.errors import CodeError, DataError, LayerError, ParameterError, RasterError
 from ocsge.layers import ReadReport, read_layer
-from ocsge.products.cosia import RasterTile, place_tiles, raster_files
+from ocsge.products.cosia import RasterTile, overlapped_m2, place_tiles, raster_files
 from ocsge.publish import file_sha256
 from ocsge.usage import usage_layers
 
@@ -55,6 +55,12 @@ class ClassEvidence:
     sha256: tuple[str, ...]
     """Digests of the files."""
 
+    reports: tuple[ReadReport, ...] = ()
+    """What reading the polygons met and did; none for a raster."""
+
+    warnings: tuple[str, ...] = ()
+    """What a reader of the result must know of the raster, one line each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -64,7 +70,7 @@ class Inputs:
     """Features by layer, canonical columns, CRS of the run."""
 
     reports: tuple[ReadReport, ...]
-    """What reading each layer met and did."""
+    """What reading each layer met and did; the communes and the zone construite included."""
 
 
 def find_sources(
@@ -94,6 +100,12 @@ def find_sources(
             f"`ocsge catalog add PATH --workspace {workspace}`"
         )
     return tuple(sources)
+
+
+def layers_read(rules: Rules, classes: ClassEvidence | None) -> tuple[str, ...]:
+    """Return the layers whose features decide covers, usages or the zone construite; not the communes."""
+    polygons = [] if classes is None or classes.polygons is None else [VECTOR]
+    return tuple(dict.fromkeys([*cover_layers(rules), *usage_layers(rules), ZONE, *polygons]))
 
 
 def read_inputs(
@@ -147,7 +159,27 @@ def read_inputs(
         reports.append(read.report)
     if layers_decide:
         _check_layers_say_something(layers, reports, rules)
+    reports += _other_reports(sources, domain=domain, invalid=invalid, assume_crs=assume_crs)
     return Inputs(layers=layers, reports=tuple(reports))
+
+
+def _other_reports(
+    sources: Sequence[Source], *, domain: Domain, invalid: Invalid, assume_crs: int | None
+) -> list[ReadReport]:
+    """Return the reports of what is read elsewhere and keeps none: communes, file by file, and zone construite.
+
+    Both are small, and read again here within the domain only.
+    """
+    within: dict[str, Any] = {
+        "bounds": domain.bounds,
+        "epsg": domain.grid.epsg,
+        "millesime": None,
+        "assume_crs": assume_crs,
+    }
+    reports = [read_layer([source], COMMUNES, **within).report for source in sources if source.layer == COMMUNES]
+    if any(source.layer == ZONE for source in sources):
+        reports.append(read_layer(sources, ZONE, invalid=invalid, **within).report)
+    return reports
 
 
 def _check_layers_say_something(
@@ -259,6 +291,7 @@ def _raster_evidence(
         tiles=tuple(tiles),
         polygons=None,
         sha256=tuple(file_sha256(tile.path) for tile in tiles),
+        warnings=_overlap_warnings(tiles, domain),
     )
 
 
@@ -275,10 +308,23 @@ def _check_meets(tiles: Sequence[RasterTile], domain: Domain) -> None:
     )
 
 
+def _overlap_warnings(tiles: Sequence[RasterTile], domain: Domain) -> tuple[str, ...]:
+    """Return one line when dalles overlap inside the domain, with the area that more than one covers."""
+    area_m2, names = overlapped_m2(tiles, grid=domain.grid, window=domain.window)
+    if not names:
+        return ()
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    text = (
+        f"class raster: {len(names)} dalles overlap on {area_m2 / 10_000:.2f} ha ({shown}); the first by name wins, "
+        "and the area counts once"
+    )
+    return (text,)
+
+
 def _vector_evidence(
     sources: Sequence[Source], *, domain: Domain, rules: Rules, invalid: Invalid, assume_crs: int | None
 ) -> ClassEvidence:
-    frame = read_layer(
+    read = read_layer(
         sources,
         VECTOR,
         bounds=domain.bounds,
@@ -286,7 +332,8 @@ def _vector_evidence(
         millesime=None,
         invalid=invalid,
         assume_crs=assume_crs,
-    ).frame
+    )
+    frame = read.frame
     shapely.prepare(domain.territory)
     if not shapely.intersects(frame.geometry.values, domain.territory).any():
         raise LayerError(f"{VECTOR}: no class polygon meets the territory; give the blocks of the territory")
@@ -302,4 +349,4 @@ def _vector_evidence(
         raise CodeError(f"{VECTOR}: {int(unknown.sum())} polygons of unknown class ({examples}); correct their classe")
     frame = frame.assign(number=number.astype("int64"))
     digests = tuple(source.sha256 for source in sources if source.layer == VECTOR)
-    return ClassEvidence(numbering=_VECTOR_NUMBERING, tiles=(), polygons=frame, sha256=digests)
+    return ClassEvidence(numbering=_VECTOR_NUMBERING, tiles=(), polygons=frame, sha256=digests, reports=(read.report,))

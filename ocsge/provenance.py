@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ocsge.catalog import Source
     from ocsge.domain import Domain
+    from ocsge.editions import Remark
     from ocsge.inputs import ClassEvidence
     from ocsge.rules import Rules
     from ocsge.windowed_run import Found
@@ -39,7 +40,9 @@ def run_key(
     extent = hashlib.sha256(b"".join(shapely.to_wkb([domain.context, *domain.unit_geometries]))).hexdigest()
     return artefact_key(
         rules=rules.fingerprint,
-        sources=sorted([source.layer, source.sha256, source.layer_name or ""] for source in sources),
+        sources=sorted(
+            [source.layer, source.sha256, source.layer_name or "", source.edition or ""] for source in sources
+        ),
         classes=None if classes is None else [classes.numbering, list(classes.sha256)],
         resampled=classes is not None and any(tile.resampled for tile in classes.tiles),
         extent=extent,
@@ -52,7 +55,9 @@ def run_key(
     )
 
 
-def run_flags(domain: Domain, classes: ClassEvidence | None, *, official_zone: bool) -> list[str]:
+def run_flags(
+    domain: Domain, classes: ClassEvidence | None, remarks: Sequence[Remark], *, official_zone: bool
+) -> list[str]:
     """Return what a reader of the stock must know of the whole run."""
     flags = []
     if domain.grid.resolution_m > NATIVE_RESOLUTION_M:
@@ -61,7 +66,7 @@ def run_flags(domain: Domain, classes: ClassEvidence | None, *, official_zone: b
         flags.append("default_cover")
     if not official_zone:
         flags.append("derived_zone_construite")
-    return flags
+    return [*flags, *dict.fromkeys(remark.flag for remark in remarks)]
 
 
 def provenance_of(
@@ -71,11 +76,13 @@ def provenance_of(
     found: Found,
     sources: Sequence[Source],
     classes: ClassEvidence | None,
+    remarks: Sequence[Remark],
     *,
     millesime: int,
     flags: Sequence[str],
 ) -> dict[str, object]:
     """Return what a result was made from, as JSON values without time nor place: equal runs give equal bytes."""
+    reports = [*domain.reports, *(classes.reports if classes else ()), *found.inputs.reports]
     return {
         "key": key,
         "code_version": code_version(),
@@ -98,12 +105,14 @@ def provenance_of(
                 "layer": source.layer,
                 "file": source.path.name,
                 "product": source.product,
+                "edition": source.edition,
                 "sha256": source.sha256,
             }
             for source in sources
         ],
-        "layers": [_without_paths(report.as_dict()) for report in found.inputs.reports],
+        "layers": [_without_paths(report.as_dict()) for report in reports],
         "flags": list(flags),
+        "warnings": [*(classes.warnings if classes else ()), *(remark.text for remark in remarks)],
     }
 
 

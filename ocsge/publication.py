@@ -9,7 +9,8 @@
     communes/12174_2022_couverture.png, _artificialisation.png
     stock.csv, stock_long.csv, stock_excel.csv                every partition of the version
 
-Results limited by a perimeter stand under ``perimetre=NAME/``, so they never replace those of whole communes.
+Results limited by a perimeter stand under ``perimetre=NAME/``, NAME being its file's and a digest of its ground: they
+replace neither those of whole communes nor those of another perimeter.
 """
 
 from __future__ import annotations
@@ -85,6 +86,15 @@ def published_key(version: Path, commune_code: str, millesime: int, *, perimetre
     return str(json.loads(path.read_text(encoding="utf-8"))["key"])
 
 
+def published_warnings(
+    version: Path, commune_codes: Sequence[str], millesime: int, *, perimetre: str | None
+) -> tuple[str, ...]:
+    """Return the warnings of the runs that made partitions of a version, each once."""
+    runs = [version / partition_of(code, millesime, perimetre=perimetre, kind="runs") for code in commune_codes]
+    texts = [json.loads((run / "run.json").read_text(encoding="utf-8")).get("warnings", []) for run in runs]
+    return tuple(dict.fromkeys(str(text) for part in texts for text in part))
+
+
 def publish_results(workspace: Workspace, results: Results, *, rules: Rules, key: str) -> Path:
     """Publish a new version that holds ``results`` beside the partitions of the current one; return its folder.
 
@@ -100,7 +110,7 @@ def publish_results(workspace: Workspace, results: Results, *, rules: Rules, key
     def carry(relative: Path) -> bool:
         """Return whether a file of the current version stays in the next one."""
         if results.perimetre is not None and relative.parts[0] == f"perimetre={results.perimetre}":
-            # the file of a perimeter may have changed: nothing of its earlier outline stays at this millésime
+            # a perimeter is derived at once: nothing of an earlier run of it stays at this millésime
             year = f"millesime={results.millesime}" in relative.parts or f"_{results.millesime}" in relative.name
             return not year and relative.name not in _COMBINED
         return relative.name not in _COMBINED and not _belongs(relative, replaced, results.perimetre)

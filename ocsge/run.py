@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import traceback
@@ -211,6 +212,10 @@ def _in_processes(items: Sequence[T], fn: Callable[[T], R], jobs: int, progress:
         while waiting or running:
             while waiting and idle:
                 position, pool = waiting.popleft(), idle.pop()
+                if (problem := _cannot_pass(fn, items[position])) is not None:
+                    idle.append(pool)
+                    progress.settle(position, items[position], problem)
+                    continue
                 try:
                     future = pool.submit(_attempt, fn, items[position])
                 except BrokenProcessPool:  # the worker died while it waited: no item is to blame
@@ -244,13 +249,22 @@ def _in_processes(items: Sequence[T], fn: Callable[[T], R], jobs: int, progress:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _cannot_pass(fn: Callable[[T], R], item: T) -> _Outcome[R] | None:
+    """Return the error of an item or function that no process can be given; a pool would break on it."""
+    try:
+        pickle.dumps((fn, item))
+    except Exception as error:  # noqa: BLE001 — pickling may raise anything
+        return _Outcome(error=OcsgeError(f"cannot pass between processes: {error}"))
+    return None
+
+
 def _outcome(future: Future[_Outcome[R]]) -> _Outcome[R] | None:
     """Return what a worker sent back; None when it died."""
     try:
         return future.result()
     except BrokenProcessPool:
         return None
-    except Exception as error:  # noqa: BLE001 — an item, function or result that cannot be pickled
+    except Exception as error:  # noqa: BLE001 — a result that cannot be pickled
         return _Outcome(error=OcsgeError(f"cannot pass between processes: {error}"))
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ocsge.derive import Derivation, Execution, Request, measure
+from ocsge.derivation import Derivation
+from ocsge.derive import Execution, Request, measure
 from ocsge.errors import OcsgeError
 from ocsge.rules import Rules, load_rules
 from ocsge.store import Workspace

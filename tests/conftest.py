@@ -13,11 +13,13 @@ import pytest
 
 from benchmarks.scene import Scene, make_scene
 from ocsge.catalog import register
-from ocsge.derive import Derivation, derive
+from ocsge.derive import derive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from ocsge.derivation import Derivation
 
 OLEMPS = "12174"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
@@ -50,14 +50,17 @@ def ready(bench: Bench) -> Bench:
     return bench
 
 
-def reading_of(bench: Bench, layer: str) -> dict[str, object]:
-    """Return what run.json says of the reading of a layer."""
+def run_json(bench: Bench, folder: str = "") -> dict[str, Any]:
     version = bench.published()
     assert version is not None
-    path = version / f"runs/commune_code={CODE}/millesime=2022/run.json"
-    found: dict[str, object] = next(
-        row for row in json.loads(path.read_text(encoding="utf-8"))["layers"] if row["layer"] == layer
-    )
+    (path,) = version.glob(f"{folder}runs/commune_code={CODE}/millesime=2022/run.json")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def reading_of(bench: Bench, layer: str, folder: str = "") -> dict[str, object]:
+    """Return what run.json says of the reading of a layer."""
+    found: dict[str, object] = next(row for row in run_json(bench, folder)["layers"] if row["layer"] == layer)
     return found
 
 
@@ -108,6 +111,20 @@ def test_null_and_empty_geometries_are_dropped(bench: Bench) -> None:
     assert bench.derive().code == 0
     assert reading_of(bench, "bd_topo:batiment")["kept"] == 1
     assert built_m2(bench) == 400
+
+
+def test_what_reading_the_communes_the_zone_and_the_perimeter_met_is_in_run_json(ready: Bench) -> None:
+    outline = shapely.MultiPolygon([box(0, 0, SIDE, SIDE), box(0, 0, 10, 10)])
+    path = write(ready.folder / "moitie.gpkg", moitie=communes(BOW_TIE))
+    zone = write(ready.folder / "zone_construite.gpkg", zone_construite=pd.concat([communes(), communes(BOW_TIE)]))
+    (ready.folder / "commune.gpkg").unlink()
+    assert ready.add(write(ready.folder / "commune.gpkg", commune=communes(outline))).code == 0
+    assert ready.derive("--perimetre", path, "--zone-construite", zone).code == 0
+    for layer, name in (("admin_express:commune", "commune"), ("ocs_ge:zone_construite", "zone_construite")):
+        reading = reading_of(ready, layer, "perimetre=*/")
+        assert (reading["files"], reading["repaired"]) == ([f"{name}.gpkg"], 1), layer
+    reading = reading_of(ready, "perimetre", "perimetre=*/")
+    assert (reading["files"], reading["repaired"], reading["repaired_area_m2"]) == (["moitie.gpkg"], 1, 800)
 
 
 def test_duplicated_buildings_are_dropped_and_counted_and_the_stock_is_the_same(ready: Bench) -> None:
@@ -205,7 +222,8 @@ def test_a_perimeter_with_its_commune_is_reprojected_and_measured_in_the_officia
     assert ready.derive("--perimetre", path).code == 0
     version = ready.published()
     assert version is not None
-    table = pd.read_csv(version / "perimetre=moitie/stock.csv")
+    (path,) = version.glob("perimetre=moitie-*/stock.csv")
+    table = pd.read_csv(path)
     assert table["surface_ha"].tolist() == [pytest.approx(2.0, abs=0.02)]
 
 
@@ -214,7 +232,8 @@ def test_a_perimeter_alone_takes_the_communes_it_meets(ready: Bench) -> None:
     assert ready.derive("--perimetre", path, commune=None).code == 0
     version = ready.published()
     assert version is not None
-    table = pd.read_csv(version / "perimetre=moitie/stock.csv", dtype={"commune_code": "str"})
+    (path,) = version.glob("perimetre=moitie-*/stock.csv")
+    table = pd.read_csv(path, dtype={"commune_code": "str"})
     assert table[["commune_code", "surface_ha"]].to_numpy().tolist() == [[CODE, 2.0]]
 
 
@@ -431,9 +450,14 @@ def test_the_first_dalle_by_name_wins_where_two_overlap_and_area_counts_once(rea
     folder.mkdir()
     write_raster(folder / "a.tif", classes())
     write_raster(folder / "b.tif", classes(BUILT))
-    assert ready.derive_with(folder).code == 0
+    done = ready.derive_with(folder)
     assert built_m2(ready) == 400
     assert stock_of(ready)["surface_ha"] == 4
+    overlap = (
+        "class raster: 2 dalles overlap on 4.00 ha (a.tif, b.tif); the first by name wins, and the area counts once"
+    )
+    assert (done.code, done.errors) == (0, [f"warning: {overlap}"])
+    assert run_json(ready)["warnings"] == [overlap]
 
 
 def test_the_numbering_of_a_raster_is_never_guessed(ready: Bench) -> None:
@@ -463,6 +487,23 @@ def class_polygons(path: Path, names: list[str], numbers: list[int]) -> Path:
 def test_class_polygons_of_unknown_class_are_refused_and_counted(ready: Bench) -> None:
     path = class_polygons(ready.folder / "D012_2022_660_6370_vecto.gpkg", ["Pelouse", "Pelouze"], [12, 99])
     ready.refuses(ready.derive("--cosia", path), DATA, "cosia:vector", "1 polygons of unknown class (Pelouze)")
+
+
+def test_what_reading_the_class_polygons_met_is_in_run_json(ready: Bench) -> None:
+    frame = gpd.GeoDataFrame(
+        {"numero": [12, 12, 12, 1], "classe": ["Pelouse", "Pelouse", "Pelouse", "Bâtiment"]},
+        geometry=[box(0, 0, 200, 200), box(0, 0, 200, 200), BOW_TIE, None],
+        crs=2154,
+    )
+    assert ready.derive("--cosia", write(ready.folder / "D012_2022_660_6370_vecto.gpkg", vecto=frame)).code == 0
+    reading = reading_of(ready, "cosia:vector")
+    assert {name: reading[name] for name in ("read", "kept", "null_or_empty", "duplicates", "repaired")} == {
+        "read": 4,
+        "kept": 2,
+        "null_or_empty": 1,
+        "duplicates": 1,
+        "repaired": 1,
+    }
 
 
 def test_class_polygons_are_read_by_name_whatever_their_case_and_number(ready: Bench) -> None:

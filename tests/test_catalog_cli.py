@@ -79,6 +79,19 @@ def test_add_takes_the_layer_of_a_file_whose_name_does_not_tell(tmp_path: Path) 
     assert [source.layer for source in registered_sources(tmp_path / "w")] == ["ign:parcs_jardins"]
 
 
+def test_remove_takes_a_file_or_a_folder_from_the_list_and_leaves_the_files(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    old = write_gpkg(tmp_path / "old" / "bd.gpkg", batiment=buildings([square()]))
+    new = write_gpkg(tmp_path / "bd.gpkg", batiment=buildings([square()]))
+    run("add", old, new, "--workspace", tmp_path / "w")
+    result = run("remove", tmp_path / "old", "--workspace", tmp_path / "w")
+    assert str(old) in result.output
+    assert {source.path for source in registered_sources(tmp_path / "w")} == {new}
+    assert old.is_file()
+    with pytest.raises(CatalogError, match=r"old: not registered in .*; see `ocsge catalog list --workspace"):
+        run("remove", tmp_path / "old", "--workspace", tmp_path / "w")
+
+
 def test_check_counts_what_it_checked(tmp_path: Path) -> None:
     path = write_gpkg(tmp_path / "bd.gpkg", batiment=buildings([square()]))
     run("add", path, "--workspace", tmp_path / "w")
@@ -96,7 +109,7 @@ def test_check_refuses_a_file_that_changed(tmp_path: Path) -> None:
         run("check", "--workspace", tmp_path / "w")
 
 
-@pytest.mark.parametrize("command", ["list", "show", "add", "check"])
+@pytest.mark.parametrize("command", ["list", "show", "add", "remove", "check"])
 def test_every_command_has_help(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0

@@ -10,7 +10,15 @@ from small_commune import SIDE, X, Y, cut, write_raster
 
 from ocsge.errors import CodeError, CrsError, RasterError
 from ocsge.grid import Grid, Window
-from ocsge.products.cosia import NO_DATA, check_class_numbers, class_strips, place_tiles, raster_files
+from ocsge.products.cosia import (
+    BLACK_BORDER_M,
+    NO_DATA,
+    check_class_numbers,
+    class_strips,
+    overlapped_m2,
+    place_tiles,
+    raster_files,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,6 +123,71 @@ def test_where_tiles_overlap_the_first_by_name_wins_and_the_next_fills_its_holes
     expected[:, :40] = values
     expected[10:20, 10:20] = 14
     assert np.array_equal(found, expected)
+
+
+def test_the_area_that_several_tiles_cover_counts_once_and_only_in_the_window(
+    tmp_path: Path, values: NDArray[np.uint8]
+) -> None:
+    offsets = {"a": 0.0, "b": 30.0, "c": 35.0, "d": 100.0}
+    tiles = place_tiles([write_raster(tmp_path / f"{n}.tif", values, offset=x) for n, x in offsets.items()], grid=GRID)
+    # a and b share 10 columns, b and c 35, of which 5 are a's too: 40 columns of 30 rows
+    assert overlapped_m2(tiles, grid=GRID, window=window(0, 0, 30, 200)) == (1200, ["a.tif", "b.tif", "c.tif"])
+    assert overlapped_m2(tiles, grid=GRID, window=window(0, 0, 10, 32)) == (20, ["a.tif", "b.tif"])
+    assert overlapped_m2(tiles, grid=GRID, window=window(0, 100, 30, 40)) == (0, [])
+
+
+def test_tiles_side_by_side_do_not_overlap(tmp_path: Path, values: NDArray[np.uint8]) -> None:
+    tiles = place_tiles([write_raster(tmp_path / f"{x}.tif", values, offset=x) for x in (0.0, 40.0)], grid=GRID)
+    assert overlapped_m2(tiles, grid=GRID, window=window(0, 0, 30, 80)) == (0, [])
+
+
+LONG = BLACK_BORDER_M + 20
+
+
+def bordered(side: str, length: int) -> NDArray[np.uint8]:
+    """Return a raster of class 5 with a border of zeros, 3 pixels wide, along part of one side."""
+    field = np.full((LONG, LONG), 5, dtype=np.uint8)
+    first = 10
+    part = {
+        "north": np.s_[:3, first : first + length],
+        "south": np.s_[-3:, first : first + length],
+        "west": np.s_[first : first + length, :3],
+        "east": np.s_[first : first + length, -3:],
+    }
+    field[part[side]] = 0
+    return field
+
+
+@pytest.mark.parametrize("strip_rows", [64, 512])
+@pytest.mark.parametrize("side", ["north", "south", "west", "east"])
+def test_a_black_border_without_nodata_is_refused_where_zero_is_a_class(
+    tmp_path: Path, side: str, strip_rows: int
+) -> None:
+    tiles = place_tiles([write_raster(tmp_path / "a.tif", bordered(side, BLACK_BORDER_M))], grid=GRID)
+    with pytest.raises(RasterError, match=r"a.tif: class 0 runs .* black border; cut it off with `gdalwarp -cutline"):
+        read(tiles, window(-5, -5, LONG + 10, LONG + 10), score_classes=range(19), strip_rows=strip_rows)
+
+
+def test_black_ground_wider_than_the_window_is_refused(tmp_path: Path) -> None:
+    tiles = place_tiles([write_raster(tmp_path / "a.tif", np.zeros((LONG, LONG), np.uint8))], grid=GRID)
+    with pytest.raises(RasterError, match="black border"):
+        read(tiles, window(5, 5, 50, BLACK_BORDER_M), score_classes=range(19))
+
+
+@pytest.mark.parametrize("side", ["north", "west"])
+def test_built_ground_along_an_edge_is_no_black_border(tmp_path: Path, side: str) -> None:
+    built = bordered(side, BLACK_BORDER_M - 1)
+    built[200:500, 100:500] = 0  # 12 ha under one roof, away from the edge
+    tiles = place_tiles([write_raster(tmp_path / "a.tif", built)], grid=GRID)
+    assert np.array_equal(read(tiles, window(0, 0, LONG, LONG), score_classes=range(19)), built)
+
+
+def test_zeros_are_what_a_declared_nodata_says(tmp_path: Path) -> None:
+    black = bordered("west", BLACK_BORDER_M)
+    (classes,) = place_tiles([write_raster(tmp_path / "a.tif", black, nodata=255)], grid=GRID)
+    assert np.array_equal(read([classes], classes.window, score_classes=range(19)), black)
+    (holes,) = place_tiles([write_raster(tmp_path / "b.tif", black, nodata=0)], grid=GRID)
+    assert np.array_equal(read([holes], holes.window, score_classes=range(19)) == NO_DATA, black == 0)
 
 
 def test_two_dalles_make_one_raster(tmp_path: Path, values: NDArray[np.uint8]) -> None:

@@ -15,13 +15,14 @@ import shapely
 
 from benchmarks.scene import Scene, make_scene
 from ocsge import window_stages
-from ocsge.derive import Derivation, derive
+from ocsge.derive import derive
 from ocsge.publish import file_sha256
 from ocsge.store import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ocsge.derivation import Derivation
     from tests.conftest import Registered
 
 WEST, MIDDLE, EAST = CODES = ("32001", "32002", "32003")

@@ -23,7 +23,7 @@ from ocsge.tables import ARTIFICIALISED, STOCK, STOCK_LONG, require
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ocsge.derive import Derivation
+    from ocsge.derivation import Derivation
 
 OLEMPS = "12174"
 

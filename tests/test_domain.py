@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
@@ -117,7 +118,7 @@ def test_a_perimeter_cuts_a_commune_in_a_part_inside_and_a_part_outside(
     path = write(tmp_path / "zac.gpkg", zac=communes(box(100, 0, 300, 200)))
     found = domain(sources, CODE, perimetre=path)
     assert found.territory.equals(box(100, 0, 200, 200))
-    assert found.perimetre == "zac"
+    assert re.fullmatch("zac-[0-9a-f]{8}", str(found.perimetre))
     inside = [(code, area) for code, area, ours in units(found) if ours and code]
     assert inside == [(CODE, 20_000)]
     assert (NEIGHBOUR, 40_000, False) in units(found)
@@ -147,6 +148,30 @@ def test_the_overlapping_features_of_a_perimeter_count_once_and_invalid_ones_are
     )
     found = domain(sources, CODE, perimetre=write(tmp_path / "p.gpkg", p=frame))
     assert found.territory.area == pytest.approx(50 * 100 + 200)
+
+
+def test_the_name_of_a_perimeter_tells_its_ground_and_not_how_it_is_written(
+    sources: tuple[Source, ...], tmp_path: Path
+) -> None:
+    def named(folder: str, *parts: shapely.Polygon) -> str | None:
+        (tmp_path / folder).mkdir()
+        frame = gpd.GeoDataFrame({"nom": ["zac"] * len(parts)}, geometry=list(parts), crs=2154)
+        return domain(sources, CODE, perimetre=write(tmp_path / folder / "zac.gpkg", zac=frame)).perimetre
+
+    one = named("a", box(0, 0, 100, 100))
+    assert named("b", box(0, 0, 100, 100).reverse(), box(0, 0, 100, 100)) == one
+    assert named("c", box(0, 0, 100, 101)) != one
+
+
+def test_what_reading_a_perimeter_met_is_reported(sources: tuple[Source, ...], tmp_path: Path) -> None:
+    bow_tie = shapely.Polygon([(X, Y), (X + 20, Y + 20), (X + 20, Y), (X, Y + 20)])
+    shapes = [box(50, 50, 100, 100), bow_tie, None, shapely.Point(X, Y)]
+    frame = gpd.GeoDataFrame({"nom": ["zac"] * 4}, geometry=shapes, crs=2154)
+    (report,) = domain(sources, CODE, perimetre=write(tmp_path / "p.gpkg", p=frame)).reports
+    assert (report.layer, report.sources[0].path.name) == ("perimetre", "p.gpkg")
+    assert (report.read, report.kept, report.null_or_empty, report.other_kind) == (4, 2, 1, 1)
+    # two triangles of 100 m² whose signed areas cancel out
+    assert (report.repaired, report.repaired_area_m2) == (1, pytest.approx(200))
 
 
 def test_a_perimeter_that_meets_no_commune_is_refused(sources: tuple[Source, ...], tmp_path: Path) -> None:

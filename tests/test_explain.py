@@ -16,7 +16,7 @@ from ocsge.rules import load_rules
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ocsge.derive import Derivation
+    from ocsge.derivation import Derivation
 
 OLEMPS = "12174"
 

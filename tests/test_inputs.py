@@ -89,6 +89,22 @@ def test_every_layer_of_the_rules_is_read_and_reported_even_without_source(tmp_p
     assert {report.layer for report in found.reports if report.sources} == {"bd_topo:batiment"}
 
 
+def test_the_communes_and_the_zone_construite_are_reported_too(tmp_path: Path, domain: Domain) -> None:
+    zone = gpd.GeoDataFrame({"nom": ["a", "a", "b"]}, geometry=[*[box(0, 0, 9, 9)] * 2, box(20, 0, 29, 9)], crs=2154)
+    sources = [
+        *recognise(write(tmp_path / "bdtopo.gpkg", commune=communes())),
+        *recognise(write(tmp_path / "admin.gpkg", commune=communes(box(900, 900, 990, 990), code="12009"))),
+        *recognise(write(tmp_path / "zone_construite.gpkg", zone_construite=zone)),
+    ]
+    found = read_inputs(sources, domain=domain, rules=RULES, millesime=2022, layers_decide=False)
+    counts = [(r.layer, r.sources[0].path.name, r.read, r.duplicates) for r in found.reports if r.sources]
+    assert counts == [
+        (COMMUNES, "bdtopo.gpkg", 1, 0),
+        (COMMUNES, "admin.gpkg", 0, 0),
+        (ZONE, "zone_construite.gpkg", 3, 1),
+    ]
+
+
 def test_only_what_meets_the_domain_is_read(tmp_path: Path, domain: Domain) -> None:
     frame = buildings([HOUSE, box(280, 0, 290, 10), box(400, 0, 410, 10)])
     sources = recognise(write(tmp_path / "batiment.gpkg", batiment=frame))

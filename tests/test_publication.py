@@ -14,7 +14,7 @@ import pytest
 import shapely
 
 from ocsge.catalog import register
-from ocsge.derive import Derivation, derive
+from ocsge.derive import derive
 from ocsge.errors import DataError, ParameterError
 from ocsge.publication import partition_of, published_key, stem_of
 from ocsge.publish import file_sha256
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.scene import Scene
+    from ocsge.derivation import Derivation
     from tests.conftest import Registered
 
 CODE, OTHER = "32001", "32002"
@@ -160,16 +161,16 @@ def test_another_commune_stands_beside_the_first(
 def test_a_perimeter_never_replaces_whole_communes(workspace: Path, hamlet: Scene, tmp_path: Path) -> None:
     whole = preview(workspace, CODE)
     limited = preview(workspace, CODE, perimetre=perimetre(tmp_path, hamlet))
-    assert limited.perimetre == "zac"
+    assert str(limited.perimetre).startswith("zac-")
     assert limited.stock["surface_ha"].iloc[0] == 1
     assert limited.stock["nom"].iloc[0] == whole.stock["nom"].iloc[0]
     assert limited.stock[["outline_ha", "population"]].isna().all(axis=None)
     assert file_sha256(part(limited)) == file_sha256(part(whole))
-    assert part(limited, perimetre="zac").is_file()
+    assert part(limited, perimetre=limited.perimetre).is_file()
     stock = pd.read_csv(limited.version / "stock.csv")
     assert list(stock["surface_ha"]) == [4]
-    assert list(pd.read_csv(limited.version / "perimetre=zac/stock.csv")["surface_ha"]) == [1]
-    assert {path.parent.name for path in limited.files()} == {"communes", "perimetre=zac"}
+    assert list(pd.read_csv(limited.version / f"perimetre={limited.perimetre}/stock.csv")["surface_ha"]) == [1]
+    assert {path.parent.name for path in limited.files()} == {"communes", f"perimetre={limited.perimetre}"}
     assert preview(workspace, CODE).reused
     again = preview(workspace, CODE, perimetre=tmp_path / "zac.gpkg")
     assert again.reused
@@ -188,11 +189,20 @@ def test_ground_of_a_perimeter_in_no_known_commune_is_counted_apart(
     again = preview(workspace, perimetre=tmp_path / "zac.gpkg")
     assert again.reused
     assert list(again.stock["surface_ha"]) == [0.5, 1]
-    # the perimeter is corrected: the ground beyond is no longer part of it
-    corrected = preview(workspace, perimetre=perimetre(tmp_path, hamlet))
-    assert list(corrected.stock["surface_ha"]) == [1]
-    assert list(pd.read_csv(corrected.version / "perimetre=zac/stock.csv")["surface_ha"]) == [1]
-    assert not any(path.name.startswith("hors_commune") for path in corrected.version.rglob("*"))
+
+
+def test_another_perimeter_of_the_same_file_name_replaces_nothing(
+    workspace: Path, hamlet: Scene, tmp_path: Path
+) -> None:
+    first = preview(workspace, perimetre=perimetre(tmp_path, hamlet, over=50))
+    second = preview(workspace, perimetre=perimetre(tmp_path, hamlet))
+    assert second.perimetre != first.perimetre
+    surfaces = {
+        found.perimetre: list(pd.read_csv(second.version / f"perimetre={found.perimetre}/stock.csv")["surface_ha"])
+        for found in (first, second)
+    }
+    assert surfaces == {first.perimetre: [0.5, 1], second.perimetre: [1]}
+    assert not any(path.name.startswith("hors_commune") for path in second.files())
 
 
 def test_run_json_says_what_the_result_was_made_from_without_time_nor_place(workspace: Path, tmp_path: Path) -> None:

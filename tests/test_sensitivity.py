@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from ocsge.cli import main
-from ocsge.derive import Derivation, Request, derive
+from ocsge.derive import Request, derive
 from ocsge.rules import load_rules
 from ocsge.sensitivity import sensitivity
 from ocsge.store import Workspace
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmarks.scene import Scene
+    from ocsge.derivation import Derivation
     from tests.conftest import Registered
 
 OLEMPS = "12174"

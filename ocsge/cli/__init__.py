@@ -63,6 +63,8 @@ def main(args: list[str] | None = None) -> None:
         sys.exit(130)
     except OcsgeError as error:
         click.echo(f"ocsge: {error}", err=True)
+        for note in getattr(error, "__notes__", ()):
+            click.echo(note, err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(0)

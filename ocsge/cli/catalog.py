@@ -91,6 +91,24 @@ def add(paths: tuple[Path, ...], workspace: Path, layer: str | None) -> None:
 
 
 @catalog.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--workspace",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of the workspace.",
+)
+def remove(paths: tuple[Path, ...], workspace: Path) -> None:
+    """Take files or folders from the sources of a workspace; the files themselves stay."""
+    from ocsge.catalog import unregister
+    from ocsge.store import Workspace
+
+    with Workspace(workspace).locked():
+        removed = [source for path in paths for source in unregister(workspace, path)]
+    _print_sources(removed, title=f"Removed from {workspace}")
+
+
+@catalog.command()
 @_WORKSPACE
 def check(workspace: Path | None) -> None:
     """Check the catalogue, the shipped data and the files of a workspace against their digests."""

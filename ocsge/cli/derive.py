@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ocsge.derive import Derivation
+    from ocsge.derivation import Derivation
 
 DEMO_COMMUNE, DEMO_MILLESIME = "12174", 2022
 _FILE = click.Path(exists=True, path_type=Path)
@@ -50,6 +50,7 @@ _THREADS = click.option(
 )
 @click.option("--assume-crs", type=int, metavar="EPSG", help="CRS of vector files that declare none.")
 @click.option("--window", "window_m", type=click.IntRange(min=500), metavar="METRES", help="Side of the windows.")
+@click.option("--keep-going", is_flag=True, help="Derive each commune by itself when bad data refuses all together.")
 @_JOBS
 @_THREADS
 def derive(  # noqa: PLR0917  (click passes by name)
@@ -66,6 +67,7 @@ def derive(  # noqa: PLR0917  (click passes by name)
     invalid: str,
     assume_crs: int | None,
     window_m: int | None,
+    keep_going: bool,
     jobs: int,
     threads: int | None,
 ) -> None:
@@ -84,6 +86,7 @@ def derive(  # noqa: PLR0917  (click passes by name)
         invalid=invalid,
         assume_crs=assume_crs,
         window_m=window_m,
+        keep_going=keep_going,
         jobs=jobs,
         threads=threads,
     )
@@ -124,9 +127,18 @@ def _derive_and_print(**request: object) -> None:
         if _first_run():
             messages.print("First run: the engine is compiled once, about a minute on a slow machine.")
         from ocsge.derive import derive as derive_territory
+        from ocsge.keep_going import CommunesFailedError
 
-        result = derive_territory(**request, progress=advance)  # type: ignore[arg-type]
+        failed = None
+        try:
+            result = derive_territory(**request, progress=advance)  # type: ignore[arg-type]
+        except CommunesFailedError as error:
+            result, failed = error.done, error
     _print_stock(console, result)
+    for text in result.warnings:
+        click.echo(f"warning: {text}", err=True)
+    if failed is not None:
+        raise failed
 
 
 def _first_run() -> bool:

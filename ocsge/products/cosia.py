@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
+import shapely
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.transform import Affine
@@ -32,6 +33,8 @@ NO_DATA = 255
 """Class number of pixels no raster covers, whatever the numbering system."""
 _SUFFIXES = {".tif", ".tiff", ".jp2", ".vrt"}
 _BLOCK_CACHE_MB = 64
+BLACK_BORDER_M = 500
+"""Length of a line of class 0 along an edge from which it is taken for a black border, metres."""
 _SCORE_BANDS = 10
 """A raster with at least this many uint8 bands holds one band of scores a class."""
 
@@ -120,7 +123,7 @@ def class_strips(
     Raises
     ------
     RasterError
-        When a block cannot be read: a truncated or corrupt file.
+        When a block cannot be read: a truncated or corrupt file; or a border is black and no nodata is declared.
     """
     numbers = np.asarray(score_classes, dtype=np.uint8)
     with ExitStack() as stack:
@@ -128,12 +131,14 @@ def class_strips(
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_BLOCK_CACHE_MB))
         opened = [(tile, _open(tile, grid, stack)) for tile in tiles if _overlaps(tile.window, window)]
         # strips begin at multiples of the global row, so the blocks of a tile are decoded once
+        borders = _Borders(grid, watched=0 in score_classes)
         row = window.row
         while row < window.bottom:
             stop = min(row - row % strip_rows + strip_rows, window.bottom)
             strip = Window(row=row, col=window.col, height=stop - row, width=window.width)
-            yield _read_strip(opened, strip, numbers)
+            yield _read_strip(opened, strip, numbers, borders)
             row = stop
+        borders.check()
 
 
 def check_class_numbers(
@@ -152,6 +157,23 @@ def check_class_numbers(
             f"{path}: class numbers {unknown} do not exist in the numbering system {numbering!r} "
             f"({min(known)}–{max(known)}); state the right one with --numbering"
         )
+
+
+def overlapped_m2(tiles: Sequence[RasterTile], *, grid: Grid, window: Window) -> tuple[float, list[str]]:
+    """Return the area of a window that more than one tile covers, m², and the names of those tiles, sorted.
+
+    Nothing is read: a tile covers its whole extent, its nodata included.
+    """
+    ours = [tile for tile in tiles if _overlaps(tile.window, window)]
+    boxes = np.array([shapely.box(*grid.bounds_of(tile.window)) for tile in ours], dtype=object)
+    first, second = shapely.STRtree(boxes).query(boxes, predicate="intersects")
+    first, second = first[first < second], second[first < second]
+    doubled = shapely.intersection(
+        shapely.intersection(boxes[first], boxes[second]), shapely.box(*grid.bounds_of(window))
+    )
+    kept = shapely.area(doubled) > 0
+    names = {ours[position].path.name for position in (*first[kept], *second[kept])}
+    return float(shapely.area(shapely.union_all(doubled[kept]))), sorted(names)
 
 
 def _overlaps(a: Window, b: Window) -> bool:
@@ -216,7 +238,10 @@ def _open(tile: RasterTile, grid: Grid, stack: ExitStack) -> DatasetReader | War
 
 
 def _read_strip(
-    opened: list[tuple[RasterTile, DatasetReader | WarpedVRT]], strip: Window, numbers: NDArray[np.uint8]
+    opened: list[tuple[RasterTile, DatasetReader | WarpedVRT]],
+    strip: Window,
+    numbers: NDArray[np.uint8],
+    borders: _Borders,
 ) -> NDArray[np.uint8]:
     out: NDArray[np.uint8] | None = None
     written: list[Window] = []
@@ -235,6 +260,7 @@ def _read_strip(
                 "corrupt, fetch it again"
             ) from error
         classes = _classes(bands, tile, numbers)
+        borders.see(tile, classes)
         if out is None and classes.shape == (strip.height, strip.width):
             out = classes
             written.append(w)
@@ -248,6 +274,50 @@ def _read_strip(
             view[:] = classes
         written.append(w)
     return np.full((strip.height, strip.width), NO_DATA, dtype=np.uint8) if out is None else out
+
+
+class _Borders:
+    """Watches the outermost pixels read of each tile for a black border that declares no nodata.
+
+    Where 0 is a class (Bâtiment in 0-based numberings), such a border would count as that class. No built ground runs
+    for :data:`BLACK_BORDER_M` in a straight line, uninterrupted, along the very edge of what is read.
+    """
+
+    def __init__(self, grid: Grid, *, watched: bool) -> None:
+        self._limit_px = BLACK_BORDER_M * grid.pixels_per_m
+        self._watched = watched
+        self._sides: dict[Path, list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]] = {}
+        self._ends: dict[Path, list[NDArray[np.uint8]]] = {}
+
+    def see(self, tile: RasterTile, classes: NDArray[np.uint8]) -> None:
+        """Keep the western and eastern pixels of a strip of a tile, and its first and last row."""
+        if self._watched and tile.bands == 1 and tile.nodata is None:
+            self._sides.setdefault(tile.path, []).append((classes[:, 0].copy(), classes[:, -1].copy()))
+            ends = self._ends.setdefault(tile.path, [classes[0].copy()])
+            ends[1:] = [classes[-1].copy()]
+
+    def check(self) -> None:
+        """Refuse a tile whose border is black.
+
+        Raises
+        ------
+        RasterError
+            With the tile, and how to say what its zeros are.
+        """
+        for path, strips in self._sides.items():
+            sides = [np.concatenate([strip[side] for strip in strips]) for side in (0, 1)]
+            longest = max(_longest_run_of_zeros(line) for line in (*sides, *self._ends[path]))
+            if longest >= self._limit_px:
+                raise RasterError(
+                    f"{path}: class 0 runs for {BLACK_BORDER_M} m or more along an edge and no nodata is declared: it "
+                    "looks like a black border; cut it off with `gdalwarp -cutline FOOTPRINT -dstnodata 255`, or say "
+                    "that its zeros are classes with `gdal_edit.py -a_nodata 255`"
+                )
+
+
+def _longest_run_of_zeros(line: NDArray[np.uint8]) -> int:
+    stops = np.flatnonzero(np.concatenate(([1], line, [1])))
+    return int(np.diff(stops).max()) - 1
 
 
 def _classes(bands: NDArray[np.uint8], tile: RasterTile, numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
