@@ -66,7 +66,7 @@ class Domain:
     """Name of the perimeter asked for, null for whole communes: its file's, then a digest of its ground."""
 
     reports: tuple[ReadReport, ...] = ()
-    """What reading the perimeter met and did."""
+    """What reading the perimeter and the communes around met and did."""
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -150,9 +150,10 @@ def domain_of(
     limit = None if perimetre is None else _read_limit(perimetre, grid.epsg)
     area = None if limit is None else limit.area
     if codes:
-        asked = read_communes(sources, epsg=grid.epsg, assume_crs=assume_crs, codes=codes)
+        asked = read_communes(sources, epsg=grid.epsg, assume_crs=assume_crs, codes=codes).frame
     else:
-        met = read_communes(sources, epsg=grid.epsg, assume_crs=assume_crs, bounds=tuple(shapely.bounds(area).tolist()))
+        limits = tuple(shapely.bounds(area).tolist())
+        met = read_communes(sources, epsg=grid.epsg, assume_crs=assume_crs, bounds=limits).frame
         asked = met[met.intersects(area)].reset_index(drop=True)
     if asked.empty:
         raise LayerError(
@@ -178,9 +179,9 @@ def domain_of(
         in_territory=np.empty(0, dtype=np.bool_),
         communes=asked,
         perimetre=None if limit is None else limit.name,
-        reports=() if limit is None else (limit.report,),
+        reports=around.reports if limit is None else (limit.report, *around.reports),
     )
-    return _with_units(domain, around, area)
+    return _with_units(domain, around.frame, area)
 
 
 def _with_units(domain: Domain, around: gpd.GeoDataFrame, area: shapely.Geometry | None) -> Domain:

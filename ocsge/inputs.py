@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import rasterio
 import shapely
@@ -12,7 +12,7 @@ from ocsge.catalog import Source, check_source, embedded_sources, recognise, reg
 from ocsge.class_numbers import numbered_classes
 from ocsge.covers import cover_layers
 from ocsge.errors import CodeError, DataError, LayerError, ParameterError, RasterError
-from ocsge.layers import ReadReport, read_layer
+from ocsge.layers import LayerRead, ReadReport, read_layer
 from ocsge.products.cosia import RasterTile, overlapped_m2, place_tiles, raster_files
 from ocsge.publish import file_sha256
 from ocsge.usage import usage_layers
@@ -68,6 +68,9 @@ class Inputs:
 
     layers: Mapping[str, gpd.GeoDataFrame]
     """Features by layer, canonical columns, CRS of the run."""
+
+    zone_construite: gpd.GeoDataFrame | None
+    """Official zone construite, or None when no source holds it."""
 
     reports: tuple[ReadReport, ...]
     """What reading each layer met and did; the communes and the zone construite included."""
@@ -159,27 +162,10 @@ def read_inputs(
         reports.append(read.report)
     if layers_decide:
         _check_layers_say_something(layers, reports, rules)
-    reports += _other_reports(sources, domain=domain, invalid=invalid, assume_crs=assume_crs)
-    return Inputs(layers=layers, reports=tuple(reports))
-
-
-def _other_reports(
-    sources: Sequence[Source], *, domain: Domain, invalid: Invalid, assume_crs: int | None
-) -> list[ReadReport]:
-    """Return the reports of what is read elsewhere and keeps none: communes, file by file, and zone construite.
-
-    Both are small, and read again here within the domain only.
-    """
-    within: dict[str, Any] = {
-        "bounds": domain.bounds,
-        "epsg": domain.grid.epsg,
-        "millesime": None,
-        "assume_crs": assume_crs,
-    }
-    reports = [read_layer([source], COMMUNES, **within).report for source in sources if source.layer == COMMUNES]
-    if any(source.layer == ZONE for source in sources):
-        reports.append(read_layer(sources, ZONE, invalid=invalid, **within).report)
-    return reports
+    zone = read_zone_construite(sources, domain=domain, invalid=invalid, assume_crs=assume_crs)
+    if zone is not None:
+        reports.append(zone.report)
+    return Inputs(layers=layers, zone_construite=None if zone is None else zone.frame, reports=tuple(reports))
 
 
 def _check_layers_say_something(
@@ -199,7 +185,7 @@ def _check_layers_say_something(
 
 def read_zone_construite(
     sources: Sequence[Source], *, domain: Domain, invalid: Invalid = "repair", assume_crs: int | None = None
-) -> gpd.GeoDataFrame | None:
+) -> LayerRead | None:
     """Return the official zone construite of the domain, or None when no source holds it.
 
     Raises
@@ -210,7 +196,7 @@ def read_zone_construite(
     files = [source.path for source in sources if source.layer == ZONE]
     if not files:
         return None
-    frame = read_layer(
+    read = read_layer(
         sources,
         ZONE,
         bounds=domain.bounds,
@@ -218,10 +204,10 @@ def read_zone_construite(
         millesime=None,
         invalid=invalid,
         assume_crs=assume_crs,
-    ).frame
-    if frame.empty:
+    )
+    if read.frame.empty:
         raise LayerError(f"{files[0]}: no zone construite meets the territory; give the file of its département")
-    return frame
+    return read
 
 
 def find_class_evidence(

@@ -318,6 +318,18 @@ _COMMUNE_COLUMNS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class CommunesRead:
+    """Outlines of communes, with the report of each file."""
+
+    frame: gpd.GeoDataFrame
+    """One row a commune, by code: ``commune_code``, ``nom``, ``population`` (float, null when unknown),
+    ``siren_epci``, ``departement_code``, ``region_code``, ``geometry`` (CRS of the run)."""
+
+    reports: tuple[ReadReport, ...]
+    """One report a file."""
+
+
 def read_communes(
     sources: Sequence[Source],
     *,
@@ -326,7 +338,7 @@ def read_communes(
     codes: Sequence[str] | None = None,
     invalid: Invalid = "repair",
     assume_crs: int | str | None = None,
-) -> gpd.GeoDataFrame:
+) -> CommunesRead:
     """Return the communes of the sources, one row a commune sorted by code, in the CRS of the run.
 
     Arrondissements of Paris, Lyon and Marseille are joined into their commune.
@@ -344,12 +356,6 @@ def read_communes(
     invalid, assume_crs
         As ``read_layer``.
 
-    Returns
-    -------
-    GeoDataFrame
-        ``commune_code``, ``nom``, ``population`` (float, null when unknown), ``siren_epci``,
-        ``departement_code``, ``region_code``, ``geometry``.
-
     Raises
     ------
     LayerError
@@ -360,7 +366,7 @@ def read_communes(
         When a code is not an INSEE code.
     """
     known: set[str] = set()
-    frames = []
+    frames, reports = [], []
     for source in sorted((s for s in sources if s.layer == _COMMUNE_LAYER), key=_authority, reverse=True):
         read = read_layer(
             [source],
@@ -371,6 +377,7 @@ def read_communes(
             invalid=invalid,
             assume_crs=assume_crs,
         )
+        reports.append(read.report)
         part = read.frame.rename(columns=_COMMUNE_COLUMNS)[[*_COMMUNE_COLUMNS.values(), "geometry"]]
         part["commune_code"] = [check_commune_code(code) for code in part["commune_code"]]
         part = part[~part["commune_code"].isin(known)]
@@ -381,14 +388,15 @@ def read_communes(
     frame = gpd.GeoDataFrame(pd.concat(frames, ignore_index=True), crs=epsg)
     frame = frame.sort_values("commune_code", ignore_index=True)
     if codes is None:
-        return frame
+        return CommunesRead(frame=frame, reports=tuple(reports))
     wanted = {check_commune_code(code) for code in codes}
     if missing := sorted(wanted - set(frame["commune_code"])):
         raise LayerError(
             f"commune {', '.join(missing)}: in no source of admin_express:commune; "
             "register an ADMIN EXPRESS that holds it with `ocsge catalog add`"
         )
-    return frame[frame["commune_code"].isin(wanted)].reset_index(drop=True)
+    found = frame[frame["commune_code"].isin(wanted)].reset_index(drop=True)
+    return CommunesRead(frame=found, reports=tuple(reports))
 
 
 def _authority(source: Source) -> tuple[bool, str, str]:

@@ -14,7 +14,7 @@ from ocsge.class_numbers import numbered_classes
 from ocsge.covers import cover_shapes
 from ocsge.engine import Engine, engine_of
 from ocsge.grid import Grid, Window
-from ocsge.inputs import ClassEvidence, Inputs, read_inputs, read_zone_construite
+from ocsge.inputs import ClassEvidence, Inputs, read_inputs
 from ocsge.regions.burn import burn
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.regions.sweep import painted_runs
@@ -78,17 +78,17 @@ class WindowedRun:
         cores = self._cores()
         engine = engine_of(self.rules, grid, numbering=self.classes.numbering if self.classes else None)
 
-        def read() -> tuple[Inputs, gpd.GeoDataFrame | None, Path]:
+        def read() -> tuple[Inputs, Path]:
             """Read the layers; the raster does not wait for them."""
             return self._layers(sources, millesime=millesime, invalid=invalid, assume_crs=assume_crs)
 
         if self.jobs == 1 and self.threads > 1:
             with ThreadPoolExecutor(1) as beside:
                 raster = beside.submit(self._classes, cores)
-                inputs, official, shapes_path = read()
+                inputs, shapes_path = read()
                 classes = raster.result()
         else:
-            inputs, official, shapes_path = read()
+            inputs, shapes_path = read()
             classes = self._classes(cores)
         built = self._placed(
             "built ground",
@@ -101,6 +101,7 @@ class WindowedRun:
                 for core in cores
             ],
         )
+        official = inputs.zone_construite
         evidence = self._evidence(cores, shapes_path, classes, built, official, engine)
         results = self._regions(cores, evidence, engine)
         whole = stages.stitch(
@@ -116,8 +117,8 @@ class WindowedRun:
 
     def _layers(
         self, sources: Sequence[Source], *, millesime: int, invalid: Invalid, assume_crs: int | None
-    ) -> tuple[Inputs, gpd.GeoDataFrame | None, Path]:
-        """Read the layers and the official zone construite; keep what they paint as a file of shapes."""
+    ) -> tuple[Inputs, Path]:
+        """Read the layers; keep what they paint as a file of shapes."""
         self.tell("layers", 0, 1)
         inputs = read_inputs(
             sources,
@@ -128,13 +129,12 @@ class WindowedRun:
             invalid=invalid,
             assume_crs=assume_crs,
         )
-        official = read_zone_construite(sources, domain=self.domain, invalid=invalid, assume_crs=assume_crs)
         shapes = Shapes.concatenated(
             [self.domain.shapes(), cover_shapes(inputs.layers, self.rules), usage_shapes(inputs.layers, self.rules)]
         )
         path = self.store.artefact("shapes", self.key, ".arrays", shapes.save)
         self.tell("layers", 1, 1)
-        return inputs, official, path
+        return inputs, path
 
     def _evidence(
         self,

@@ -35,7 +35,7 @@ def polygons(olemps: Derivation) -> gpd.GeoDataFrame:
 
 @pytest.fixture(scope="module")
 def outline() -> shapely.Geometry:
-    return read_communes(embedded_sources([OLEMPS]), epsg=2154, codes=[OLEMPS]).geometry.iloc[0]
+    return read_communes(embedded_sources([OLEMPS]), epsg=2154, codes=[OLEMPS]).frame.geometry.iloc[0]
 
 
 @pytest.fixture(scope="module")

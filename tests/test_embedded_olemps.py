@@ -34,7 +34,7 @@ def sources() -> tuple[Source, ...]:
 
 @pytest.fixture(scope="module")
 def outline(sources: tuple[Source, ...]) -> shapely.Geometry:
-    return read_communes(sources, epsg=2154).geometry.iloc[0]
+    return read_communes(sources, epsg=2154).frame.geometry.iloc[0]
 
 
 def read(sources: tuple[Source, ...], layer: str, millesime: int | None = None) -> gpd.GeoDataFrame:
@@ -43,7 +43,7 @@ def read(sources: tuple[Source, ...], layer: str, millesime: int | None = None) 
 
 def test_the_shipped_commune_is_olemps(sources: tuple[Source, ...]) -> None:
     assert embedded_communes() == ("12174",)
-    frame = read_communes(sources, epsg=2154)
+    frame = read_communes(sources, epsg=2154).frame
     row = frame.drop(columns="geometry").iloc[0].to_dict()
     assert row == {
         "commune_code": "12174",

@@ -115,9 +115,9 @@ def test_only_what_meets_the_domain_is_read(tmp_path: Path, domain: Domain) -> N
 def test_a_zone_construite_in_no_source_is_derived_later(tmp_path: Path, domain: Domain) -> None:
     assert read_zone_construite((), domain=domain) is None
     sources = recognise(write(tmp_path / "zone_construite.gpkg", zone_construite=communes()))
-    zone = read_zone_construite(sources, domain=domain)
-    assert zone is not None
-    assert zone.geometry.tolist() == [box(0, 0, 200, 200)]
+    read = read_zone_construite(sources, domain=domain)
+    assert read is not None
+    assert read.frame.geometry.tolist() == [box(0, 0, 200, 200)]
 
 
 def test_without_raster_nor_polygons_there_is_no_class(domain: Domain) -> None:

@@ -344,7 +344,7 @@ def test_the_zones_of_a_plan_are_read_with_the_current_letters(tmp_path: Path) -
 
 
 def read_towns(path: Path, **options: object) -> gpd.GeoDataFrame:
-    return read_communes(recognise(path), epsg=2154, **options)  # type: ignore[arg-type]
+    return read_communes(recognise(path), epsg=2154, **options).frame  # type: ignore[arg-type]
 
 
 def test_communes_are_sorted_by_code_with_the_columns_of_the_stages(tmp_path: Path) -> None:
