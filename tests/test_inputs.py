@@ -17,6 +17,7 @@ from ocsge.errors import CodeError, DataError, LayerError, ParameterError, Raste
 from ocsge.grid import Grid
 from ocsge.inputs import (
     COMMUNES,
+    MODEL_TAG,
     NUMBERING_TAG,
     ZONE,
     find_class_evidence,
@@ -130,6 +131,20 @@ def test_a_raster_may_say_its_own_numbering(tmp_path: Path, domain: Domain) -> N
     found = find_class_evidence(path, (), domain=domain, rules=RULES, numbering=None)
     assert found is not None
     assert found.numbering == "flair_inc_mask"
+    assert found.model == "", "an untagged model is not guessed"
+
+
+def test_a_raster_may_say_the_model_that_made_it(tmp_path: Path, domain: Domain) -> None:
+    folder = tmp_path / "dalles"
+    folder.mkdir()
+    for name, offset, model in (("a", 0.0, "unet-2"), ("b", 100.0, None), ("c", 150.0, "unet-1")):
+        path = write_raster(folder / f"{name}.tif", classes(), offset=offset)
+        if model is not None:
+            with rasterio.open(path, "r+") as dataset:
+                dataset.update_tags(**{MODEL_TAG: model})
+    found = find_class_evidence(folder, (), domain=domain, rules=RULES, numbering="flair_hub")
+    assert found is not None
+    assert found.model == "unet-1+unet-2+unknown", "two models are not comparable without saying so"
 
 
 def test_a_raster_that_does_not_say_its_numbering_is_not_guessed(tmp_path: Path, domain: Domain) -> None:
