@@ -2,7 +2,8 @@
 
 The order is that of the decree. The matrix gives a state to each cover × usage pair; enclaves below the
 interpretation threshold then pass to the state around them (:mod:`ocsge.thresholds`); exemptions are the
-choice of the collectivity, so they are named beside the state and never change it.
+choice of the collectivity, so they are measured beside the state and never change it
+(:mod:`ocsge.exemptions`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ocsge.errors import CodeError, ParameterError
+from ocsge.exemptions import CHOSEN, EXEMPTIONS, POSSIBLE, Exempt, FlaggedGround, exempt
 from ocsge.tables import ARTIFICIALISED, POLYGONS, REASON_MARKERS, pixels_per_m2, require
 from ocsge.thresholds import Absorption, Neighbours, absorb
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from ocsge.rules import Rules
 
 WHERE = "artificialise"
-EXEMPTIONS = ("", "park", "photovoltaic")
 
 _KINDS = ("matrix", *REASON_MARKERS)
 _MATRIX, _ENCLAVE_GAINED, _ENCLAVE_LOST, _BUILT_KEPT, _ADJACENT_KEPT = range(len(_KINDS))
@@ -35,8 +36,8 @@ _MATRIX, _ENCLAVE_GAINED, _ENCLAVE_LOST, _BUILT_KEPT, _ADJACENT_KEPT = range(len
 def artificialise(polygons: pd.DataFrame, adjacency: NDArray[np.int64], rules: Rules) -> pd.DataFrame:
     """Decide the state of each polygon under the decree, and say why.
 
-    Does not clip: give the territory with the context the rules ask for around it, clip after. Does not apply
-    the exemptions, it names those that could apply to artificialised polygons.
+    Does not clip: give the territory with the context the rules ask for around it, clip after. Does not take the
+    exemptions out of ``artif``: it measures, in each artificialised polygon, the ground they cover.
 
     Parameters
     ----------
@@ -64,7 +65,11 @@ def artificialise(polygons: pd.DataFrame, adjacency: NDArray[np.int64], rules: R
         - ``fragile``: ``tree_share`` (near the share of trees that separates herbaceous from wooded),
           ``threshold_area`` (the group that decided is near the interpretation threshold), ``edge`` (a small
           group that the edge of the data cuts), joined by ``+``, or "";
-        - ``exemption``: ``park``, ``photovoltaic`` or ""; ``reason``: one line.
+        - ``exempt_park_m2``, ``exempt_photovoltaic_m2``, ``exempt_either_m2``: what each exemption, and the two
+          together, cover of an artificialised polygon; ``exempted_m2``: what the options ``exempt_parks`` and
+          ``exempt_photovoltaic`` choose of it, 0 by default; ``exemption``: ``park``, ``photovoltaic``, both joined
+          by ``+``, or "";
+        - ``reason``: one line.
 
     Raises
     ------
@@ -92,17 +97,22 @@ def artificialise(polygons: pd.DataFrame, adjacency: NDArray[np.int64], rules: R
     matrix_artif = pairs.look_up(pairs.artif)
     decided = thresholds.apply(matrix_artif)
     least, most = _extreme_states(polygons, pairs, rules, matrix_artif)
-    exemption = _exemptions(polygons, pairs, rules, decided.state, per_m2=per_m2)
+    exempt_px = _exempt(polygons, pairs, rules, decided.state, thresholds, per_m2=per_m2)
+    choice = {name: rules.options[f"exempt_{name}"] == "yes" for name in ("parks", "photovoltaic")}
     kinds = _reason_kinds(decided, matrix_artif, thresholds)
     result = polygons.assign(
         artif=decided.state,
         matrix_artif=matrix_artif,
         crit_seuil=decided.state != matrix_artif,
-        reason=_reasons(kinds, pairs, decided.group_px // per_m2, exemption, rules),
+        reason=_reasons(kinds, pairs, decided.group_px // per_m2, exempt_px.which, rules),
         decree_category=_texts(pairs.look_up(pairs.category)),
         impermeable=pairs.look_up(pairs.impermeable),
         fragile=_fragile(polygons, pairs, rules, decided, thresholds),
-        exemption=_texts(np.array(EXEMPTIONS, dtype=object)[exemption]),
+        exemption=_texts(_joined(EXEMPTIONS)[exempt_px.which]),
+        exempt_park_m2=exempt_px.park_px / per_m2,
+        exempt_photovoltaic_m2=exempt_px.photovoltaic_px / per_m2,
+        exempt_either_m2=exempt_px.either_px / per_m2,
+        exempted_m2=exempt_px.chosen_px(**choice) / per_m2,
         artif_min=decided.state & _state_after(thresholds, least, matrix_artif, decided),
         artif_max=decided.state | _state_after(thresholds, most, matrix_artif, decided),
     )
@@ -240,28 +250,38 @@ def _cover_flag(rules: Rules, pairs: _Pairs, chosen: Mapping[str, bool]) -> NDAr
     return np.array([chosen[code] for code in rules.couverture_codes], dtype=np.bool_)[pairs.cover]
 
 
-def _exemptions(
-    polygons: pd.DataFrame, pairs: _Pairs, rules: Rules, artif: NDArray[np.bool_], *, per_m2: int
-) -> NDArray[np.int64]:
-    """Return the position in ``EXEMPTIONS`` of the exemption that could apply to each polygon."""
+def _exempt(
+    polygons: pd.DataFrame,
+    pairs: _Pairs,
+    rules: Rules,
+    artif: NDArray[np.bool_],
+    thresholds: _Thresholds,
+    *,
+    per_m2: int,
+) -> Exempt:
+    """Return what the exemptions cover of each polygon."""
     entries = [entry for entry in rules.couvertures if entry.is_leaf]
-    vegetated = _cover_flag(rules, pairs, {entry.code: entry.vegetated for entry in entries})
-    open_land = _cover_flag(
-        rules,
-        pairs,
-        {entry.code: not entry.tree and not entry.anthropised for entry in entries},
+
+    def pixels(column: str) -> NDArray[np.int64]:
+        counts: NDArray[np.int64] = np.rint(polygons[column].to_numpy(np.float64) * per_m2).astype(np.int64)
+        return counts
+
+    return exempt(
+        FlaggedGround(
+            park_px=pixels("park_m2"),
+            photovoltaic_px=pixels("photovoltaic_m2"),
+            both_px=pixels("park_and_photovoltaic_m2"),
+        ),
+        thresholds.neighbours,
+        artif=artif,
+        vegetated=_cover_flag(rules, pairs, {entry.code: entry.vegetated for entry in entries}),
+        open_land=_cover_flag(
+            rules,
+            pairs,
+            {entry.code: not entry.tree and not entry.anthropised for entry in entries},
+        ),
+        parks_minimum_px=rules.exemption["parks_minimum_m2"] * per_m2,
     )
-    area_m2 = polygons["area_m2"].to_numpy(np.float64)
-    flagged_m2 = rules.exemption["minimum_share"] * area_m2
-    park_px = _pixels_reaching(rules.exemption["parks_minimum_m2"], per_m2)
-    park = vegetated & (polygons["park_m2"].to_numpy(np.float64) >= flagged_m2)
-    park &= polygons["area_px"].to_numpy(np.int64) >= park_px
-    photovoltaic = open_land & (polygons["photovoltaic_m2"].to_numpy(np.float64) >= flagged_m2)
-    return np.select(
-        [artif & park, artif & photovoltaic],
-        [EXEMPTIONS.index("park"), EXEMPTIONS.index("photovoltaic")],
-        default=EXEMPTIONS.index(""),
-    ).astype(np.int64)
 
 
 def _fragile(
@@ -276,8 +296,14 @@ def _fragile(
     by_area &= ~(thresholds.protected & decided.state)
     causes = ("tree_share", "threshold_area", "edge")
     which = by_trees + 2 * by_area.astype(np.int64) + 4 * decided.undetermined.astype(np.int64)
-    texts = ["+".join(name for bit, name in enumerate(causes) if combination >> bit & 1) for combination in range(8)]
-    return _texts(np.array(texts, dtype=object)[which])
+    return _texts(_joined(causes)[which])
+
+
+def _joined(names: tuple[str, ...]) -> NDArray[np.object_]:
+    """Return the text of each combination of names, by its bits."""
+    combinations = range(1 << len(names))
+    texts = ["+".join(name for bit, name in enumerate(names) if bits >> bit & 1) for bits in combinations]
+    return np.array(texts, dtype=object)
 
 
 def _reason_kinds(decided: Absorption, matrix_artif: NDArray[np.bool_], thresholds: _Thresholds) -> NDArray[np.int64]:
@@ -298,7 +324,7 @@ def _reasons(
     kinds: NDArray[np.int64],
     pairs: _Pairs,
     group_m2: NDArray[np.int64],
-    exemption: NDArray[np.int64],
+    which: NDArray[np.int64],
     rules: Rules,
 ) -> pd.api.extensions.ExtensionArray:
     """Return the reason of each polygon; the text of each distinct combination is written once."""
@@ -306,18 +332,26 @@ def _reasons(
     enclave = (kinds == _ENCLAVE_GAINED) | (kinds == _ENCLAVE_LOST)
     detail = np.select([kinds == _MATRIX, enclave], [pairs.cover * usages + pairs.usage, group_m2], default=0)
     span = int(detail.max(initial=0)) + 1
-    keys, inverse = np.unique((kinds * len(EXEMPTIONS) + exemption) * span + detail, return_inverse=True)
+    endings = _exemption_endings(rules)
+    keys, inverse = np.unique((kinds * len(endings) + which) * span + detail, return_inverse=True)
     texts = np.empty(len(keys), dtype=object)
     for place, key in enumerate(keys.tolist()):
         family, value = divmod(key, span)
-        kind, exempt = divmod(family, len(EXEMPTIONS))
+        kind, bits = divmod(family, len(endings))
         if kind == _MATRIX:
             cover, usage = divmod(value, usages)
             text = _matrix_reason(rules, rules.couverture_codes[cover], rules.usage_codes[usage])
         else:
             text = f"{_threshold_reason(rules, kind, value)} {REASON_MARKERS[_KINDS[kind]]}"
-        texts[place] = f"{text}; exemption possible: {EXEMPTIONS[exempt]}" if exempt else text
+        texts[place] = text + endings[bits]
     return _texts(texts[inverse])
+
+
+def _exemption_endings(rules: Rules) -> list[str]:
+    """Return what a reason ends with for each combination of exemptions, by its bits."""
+    chosen = (rules.options["exempt_parks"] == "yes", rules.options["exempt_photovoltaic"] == "yes")
+    words = [f"; {CHOSEN if yes else POSSIBLE}{name}" for name, yes in zip(EXEMPTIONS, chosen, strict=True)]
+    return ["".join(word for bit, word in enumerate(words) if bits >> bit & 1) for bits in range(1 << len(words))]
 
 
 def _matrix_reason(rules: Rules, code_cs: str, code_us: str) -> str:

@@ -351,6 +351,7 @@ def _measured(
         ours,
         rules,
         millesime=request.millesime,
+        model="" if classes is None else classes.model,
         communes=_named_communes(domain, ours),
         flags=flags,
     )

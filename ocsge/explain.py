@@ -9,6 +9,7 @@ import geopandas as gpd
 import shapely
 
 from ocsge.errors import DataError, ParameterError
+from ocsge.exemptions import CHOSEN
 from ocsge.rules import Rules, load_rules
 from ocsge.store import Workspace
 from ocsge.territory import check_commune_code
@@ -157,6 +158,9 @@ def _remarks(row: gpd.GeoSeries, *, spread: bool) -> tuple[str, ...]:
         remarks.append(f"fragile: {causes.replace('edge', 'small group cut by the edge of the data')}")
     if row["artif_min"] != row["artif_max"]:
         remarks.append("its usage comes from a default: another usage would change its state")
-    if row["exemption"]:
-        remarks.append(f"could be exempted by the collectivity: {row['exemption']}")
+    for name in filter(None, str(row["exemption"]).split("+")):
+        chosen = f"{CHOSEN}{name}" in row["reason"]
+        what = "taken out of the stock after exemptions" if chosen else "could be exempted by the collectivity"
+        area = f"{row[f'exempt_{name}_m2']:,.0f} m²".replace(",", " ")
+        remarks.append(f"{what}: {name}, {area} of it; the state is that without exemption")
     return tuple(remarks)

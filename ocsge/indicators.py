@@ -44,13 +44,22 @@ _COMMUNE_COLUMNS = {
     "siren_epci": "epci_siren",
     "departement_code": "departement_code",
     "region_code": "region_code",
+    "cog_year": "cog_year",
     "population": "population",
 }
 
 _YES_NO_COLUMNS = ("artif", "matrix_artif", "impermeable", "artif_min", "artif_max")
+_AREA_COLUMNS = (
+    "usage_default",
+    "filled",
+    "default_cover",
+    "exempt_park",
+    "exempt_photovoltaic",
+    "exempt_either",
+    "exempted",
+)
 _TEXT_COLUMNS = {
     "commune_code": "commune_code",
-    "exemption": "exemption",
     "fragile": "fragile",
     "couverture": "code_cs",
     "usage": "code_us",
@@ -73,12 +82,15 @@ SELECT
     coalesce(sum(area_px) FILTER (matrix_artif), 0)::BIGINT AS matrix,
     coalesce(sum(area_px) FILTER (artif AND NOT matrix_artif), 0)::BIGINT AS threshold_gain,
     coalesce(sum(area_px) FILTER (matrix_artif AND NOT artif), 0)::BIGINT AS threshold_loss,
-    coalesce(sum(area_px) FILTER (artif AND exemption = 'park'), 0)::BIGINT AS exempt_parks,
-    coalesce(sum(area_px) FILTER (artif AND exemption = 'photovoltaic'), 0)::BIGINT AS exempt_pv,
+    sum(exempt_park_px)::BIGINT AS exempt_parks,
+    sum(exempt_photovoltaic_px)::BIGINT AS exempt_pv,
+    sum(exempt_either_px)::BIGINT AS exempt_either,
+    coalesce(sum(area_px) FILTER (artif), 0)::BIGINT - sum(exempted_px)::BIGINT AS stock_after_exemptions,
     coalesce(sum(area_px) FILTER (artif_min), 0)::BIGINT AS artif_min,
     coalesce(sum(area_px) FILTER (artif_max), 0)::BIGINT AS artif_max,
     sum(usage_default_px)::BIGINT AS usage_default,
     sum(filled_px)::BIGINT AS filled,
+    sum(default_cover_px)::BIGINT AS default_cover,
     coalesce(sum(area_px) FILTER (fragile <> ''), 0)::BIGINT AS fragile
 FROM polygons
 GROUP BY commune_code
@@ -110,6 +122,7 @@ def stock(
     *,
     millesime: int,
     source: str = "derived",
+    model: str = "",
     communes: pd.DataFrame | None = None,
     flags: Sequence[str] = (),
 ) -> pd.DataFrame:
@@ -120,11 +133,13 @@ def stock(
     polygons : pandas.DataFrame
         Table ``ARTIFICIALISED``; only the rows of the territory count.
     rules : Rules
-        For the version written on each row.
+        For the version written on each row, and the exemptions chosen, which the flags name.
     millesime : int
         Year of the state described.
     source : str
         ``derived`` here or ``official`` product.
+    model : str
+        Name of the model behind the class raster; empty when unknown or without raster.
     communes : pandas.DataFrame, optional
         Table ``COMMUNES``, the communes of the territory: names, codes, population, and outlines in a
         projected CRS, metres. Without it the rows are the communes that have polygons, and what it would tell
@@ -138,8 +153,10 @@ def stock(
         Table ``STOCK``, one row a commune, by code. ``surface_ha`` is the sum of the polygons, ``part_pct``
         the share of it that is artificialised; ``matrix_ha + threshold_gain_ha − threshold_loss_ha =
         stock_ha``; ``stock_impermeable_ha`` counts impermeable covers, whatever the usage and the thresholds;
-        the exempt areas are part of ``stock_ha``, not taken from it. A commune without artificialised land
-        has 0, a commune without polygons has nulls and the flag ``no_data``. ``flags`` are joined by ``+``.
+        the exempt areas are part of ``stock_ha``, not taken from it: ``stock_ha`` less ``exempt_parks_ha``,
+        ``exempt_pv_ha`` or ``exempt_either_ha`` is the stock under one exemption, the other or both, and
+        ``stock_after_exemptions_ha`` is the one of the collectivity's choice. A commune without artificialised
+        land has 0, a commune without polygons has nulls and the flag ``no_data``. ``flags`` are joined by ``+``.
 
     Raises
     ------
@@ -163,8 +180,9 @@ def stock(
     table["coverage_pct"] = (100 * covered / extent).clip(upper=100)
     table["millesime"] = millesime
     table["source"] = source
+    table["model"] = model
     table["rules_version"] = rules.fingerprint[:FINGERPRINT_CHARACTERS]
-    table["flags"] = _flags(table["coverage_pct"], flags)
+    table["flags"] = _flags(table["coverage_pct"], (*flags, *_chosen_exemptions(rules)))
     return _typed(table.reset_index(), STOCK)
 
 
@@ -243,7 +261,7 @@ def _query(sql: str, polygons: pd.DataFrame) -> pd.DataFrame:
     per_m2 = pixels_per_m2(polygons, where=WHERE)
     columns = {name: inside[name].to_numpy() for name in (*_YES_NO_COLUMNS, "area_px")}
     columns |= {new: pa.array(inside[old].astype("str")) for new, old in _TEXT_COLUMNS.items()}
-    for name in ("usage_default", "filled"):
+    for name in _AREA_COLUMNS:
         columns[f"{name}_px"] = np.rint(inside[f"{name}_m2"].to_numpy() * per_m2).astype(np.int64)
     columns["reason_kind"] = pa.array(_reason_kinds(inside["reason"]))
     with duckdb.connect(config=dict(_OFFLINE)) as connection:
@@ -299,6 +317,10 @@ def _outline_ha(communes: pd.DataFrame) -> NDArray[np.float64]:
 
 def _percent(part: pd.Series, whole: pd.Series) -> pd.Series:
     return 100 * part.astype("float64") / whole.astype("float64")
+
+
+def _chosen_exemptions(rules: Rules) -> tuple[str, ...]:
+    return tuple(f"exempted_{name}" for name in ("parks", "photovoltaic") if rules.options[f"exempt_{name}"] == "yes")
 
 
 def _flags(coverage_pct: pd.Series, of_the_run: Sequence[str]) -> list[str]:

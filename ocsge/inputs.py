@@ -33,8 +33,8 @@ COMMUNES, RASTER, VECTOR, ZONE = (
     "cosia:vector",
     "ocs_ge:zone_construite",
 )
-NUMBERING_TAG = "OCSGE_NUMBERING"
-"""Tag by which a raster says its own numbering system."""
+NUMBERING_TAG, MODEL_TAG = "OCSGE_NUMBERING", "OCSGE_MODEL"
+"""Tags by which a raster says its own numbering system, and the model that made it."""
 _VECTOR_SUFFIXES = {".gpkg", ".shp", ".geojson", ".parquet"}
 _VECTOR_NUMBERING = "cosia_vector_numero"
 
@@ -60,6 +60,9 @@ class ClassEvidence:
 
     warnings: tuple[str, ...] = ()
     """What a reader of the result must know of the raster, one line each."""
+
+    model: str = ""
+    """Name of the model that made the raster, as its tag says; several are joined by ``+``; empty when unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +259,12 @@ def _raster_evidence(
 ) -> ClassEvidence:
     tiles = place_tiles(paths, grid=domain.grid, resample=resample)
     _check_meets(tiles, domain)
+    models = set()
     for tile in tiles:
         with rasterio.open(tile.path) as dataset:
-            stated = dataset.tags().get(NUMBERING_TAG)
+            tags = dataset.tags()
+        stated = tags.get(NUMBERING_TAG)
+        models.add(tags.get(MODEL_TAG, "unknown"))
         if stated is not None and numbering is not None and stated != numbering:
             raise ParameterError(
                 f"{tile.path}: its classes are numbered by {stated!r}, not by {numbering!r}; "
@@ -278,6 +284,7 @@ def _raster_evidence(
         polygons=None,
         sha256=tuple(file_sha256(tile.path) for tile in tiles),
         warnings=_overlap_warnings(tiles, domain),
+        model="" if models == {"unknown"} else "+".join(sorted(models)),
     )
 
 

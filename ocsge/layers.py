@@ -324,7 +324,8 @@ class CommunesRead:
 
     frame: gpd.GeoDataFrame
     """One row a commune, by code: ``commune_code``, ``nom``, ``population`` (float, null when unknown),
-    ``siren_epci``, ``departement_code``, ``region_code``, ``geometry`` (CRS of the run)."""
+    ``siren_epci``, ``departement_code``, ``region_code``, ``cog_year`` (year of the edition, null when unknown),
+    ``geometry`` (CRS of the run)."""
 
     reports: tuple[ReadReport, ...]
     """One report a file."""
@@ -378,7 +379,8 @@ def read_communes(
             assume_crs=assume_crs,
         )
         reports.append(read.report)
-        part = read.frame.rename(columns=_COMMUNE_COLUMNS)[[*_COMMUNE_COLUMNS.values(), "geometry"]]
+        part = read.frame.rename(columns=_COMMUNE_COLUMNS).assign(cog_year=_cog_years(read.frame, source))
+        part = part[[*_COMMUNE_COLUMNS.values(), "cog_year", "geometry"]]
         part["commune_code"] = [check_commune_code(code) for code in part["commune_code"]]
         part = part[~part["commune_code"].isin(known)]
         known |= set(part["commune_code"])
@@ -409,6 +411,7 @@ def _authority(source: Source) -> tuple[bool, str, str]:
 
 def _no_communes(epsg: int) -> gpd.GeoDataFrame:
     columns = {name: pd.Series([], dtype="str") for name in _COMMUNE_COLUMNS.values()}
+    columns["cog_year"] = pd.Series([], dtype="Int64")
     return gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries([], crs=epsg), crs=epsg)
 
 
@@ -416,4 +419,11 @@ def _joined_communes(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Return one row a commune code: outlines joined, populations added, other columns of the first row."""
     first = {name: "first" for name in _COMMUNE_COLUMNS.values() if name not in {"commune_code", "population"}}
     add_up = {"population": lambda values: values.sum(min_count=len(values))}
-    return frame.dissolve(by="commune_code", aggfunc={**first, **add_up}, as_index=False)
+    return frame.dissolve(by="commune_code", aggfunc={**first, **add_up, "cog_year": "first"}, as_index=False)
+
+
+def _cog_years(frame: gpd.GeoDataFrame, source: Source) -> pd.Series:
+    """Return the year of the list of communes: that of the edition an object states, else of its file's name."""
+    stated = frame["edition"].astype("str") if "edition" in frame else pd.Series("", index=frame.index, dtype="str")
+    years = stated.str.extract(r"\b((?:19|20)\d{2})\b", expand=False).fillna((source.edition or "")[:4])
+    return pd.to_numeric(years, errors="coerce").astype("Int64")

@@ -12,7 +12,7 @@ from ocsge.errors import RasterError
 from ocsge.regions.adjacency import piece_adjacency
 from ocsge.regions.composition import composed_keys, tree_share
 from ocsge.regions.evidence import OSSATURE_SHIFT, USAGE_SHIFT
-from ocsge.regions.pieces import at_edge, recoded
+from ocsge.regions.pieces import DEFAULT_COVER, PARK, PARK_AND_PHOTOVOLTAIC, PHOTOVOLTAIC, at_edge, recoded
 from ocsge.regions.polygons import trace_polygons
 from ocsge.usage import usage_steps
 
@@ -92,12 +92,14 @@ def partition(
             "usage_rule": rule,
             "usage_default_m2": area(default_px),
             "filled_m2": area(pieces.cover_px[:, 0]),
+            "default_cover_m2": area(pieces.flag_px[:, DEFAULT_COVER]),
             "zone_construite": pieces.in_zone,
             "commune_cut": cut,
             "at_edge": at_edge(pieces),
             "tree_share": tree_share(pieces, composition),
-            "park_m2": area(pieces.flag_px[:, 0]),
-            "photovoltaic_m2": area(pieces.flag_px[:, 1]),
+            "park_m2": area(pieces.flag_px[:, PARK]),
+            "photovoltaic_m2": area(pieces.flag_px[:, PHOTOVOLTAIC]),
+            "park_and_photovoltaic_m2": area(pieces.flag_px[:, PARK_AND_PHOTOVOLTAIC]),
             "in_territory": in_territory,
         }
     ).astype({"commune_code": "str", "code_cs": "str", "code_us": "str"})

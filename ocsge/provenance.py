@@ -96,6 +96,7 @@ def provenance_of(
         if classes is None
         else {
             "numbering": classes.numbering,
+            "model": classes.model or None,
             "files": [tile.path.name for tile in classes.tiles],
             "sha256": list(classes.sha256),
         },

@@ -314,7 +314,7 @@ class Rules:
     """Reaches, m: reach_m, road_extension_m, verge_reach_m."""
 
     exemption: Mapping[str, float]
-    """parks_minimum_m2, minimum_share."""
+    """parks_minimum_m2."""
 
     simplification: Mapping[str, float]
     """tolerance_m, for drawing only."""

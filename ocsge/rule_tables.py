@@ -356,7 +356,7 @@ VALUE_UNITS: dict[str, dict[str, str]] = {
         "m",
     ),
     "usage_spread": {"reach_m": "m", "road_extension_m": "m", "verge_reach_m": "m"},
-    "exemption": {"parks_minimum_m2": "m²", "minimum_share": "share"},
+    "exemption": {"parks_minimum_m2": "m²"},
     "simplification": {"tolerance_m": "m"},
     "merging_weights": {"into_built": "weight", "into_ossature": "weight"},
 }

@@ -125,17 +125,19 @@ def table_of(*rows: dict[str, object]) -> pd.DataFrame:
         "usage_rule": 91,
         "usage_default_m2": 0.0,
         "filled_m2": 0.0,
+        "default_cover_m2": 0.0,
         "zone_construite": False,
         "commune_cut": False,
         "at_edge": False,
         "tree_share": None,
         "park_m2": 0.0,
         "photovoltaic_m2": 0.0,
+        "park_and_photovoltaic_m2": 0.0,
         "in_territory": True,
     }
     frame = pd.DataFrame([{**usual, **row} for row in rows], columns=list(usual))
     frame["area_px"] = np.rint(frame["area_m2"].astype("float64") * PIXELS_PER_M2).astype("int64")
-    measures = ("area_m2", "usage_default_m2", "filled_m2", "tree_share", "park_m2", "photovoltaic_m2")
+    measures = [name for name in usual if name.endswith("_m2") or name == "tree_share"]
     flags = ("ossature", "zone_construite", "commune_cut", "at_edge", "in_territory")
     kinds = dict.fromkeys(measures, "float64") | dict.fromkeys(flags, "bool")
     kinds |= dict.fromkeys(("commune_code", "code_cs", "code_us"), "str") | {"usage_rule": "int64"}

@@ -165,6 +165,7 @@ class Evidence:
     commune: NDArray[np.int64]
     park: NDArray[np.bool_]
     photovoltaic: NDArray[np.bool_]
+    by_default: NDArray[np.bool_]
 
 
 def evidence_of(
@@ -187,11 +188,14 @@ def evidence_of(
         commune=ground[COMMUNE],
         park=ground[PARK] > 0,
         photovoltaic=ground[PHOTOVOLTAIC] > 0,
+        by_default=np.zeros(shape, bool),
     )
     for r, c in np.argwhere(out.domain):
         seen_class = int(classes[r, c]) if classes is not None and tables.has_raster else None
         here = {name: int(ground[name, r, c]) for name in range(11)}
         cover, rule, ossature = pixel(seen_class, here, bool(built[r, c]), bool(zone[r, c]), tables)
+        # without a raster every layer speaks, so only what has neither building nor layer is left to the default
+        out.by_default[r, c] = seen_class is None and not built[r, c] and here[COVER] == 0
         out.cover[r, c], out.rule[r, c], out.ossature[r, c] = cover, rule, ossature
         out.usage[r, c] = tables.rule_usage[rule]
         if cover == 0 and ground[DOMAIN, r, c] == CONTEXT:
@@ -432,8 +436,8 @@ def pieces_of(keys: NDArray[np.int64], evidence: Evidence) -> OraclePieces:
         key=np.zeros(n, np.int64),
         commune=np.zeros(n, np.int64),
         cover_px=np.zeros((n, 16), np.int64),
-        rule_px=np.zeros((n, 128), np.int64),
-        flag_px=np.zeros((n, 2), np.int64),
+        rule_px=np.zeros((n, 64), np.int64),
+        flag_px=np.zeros((n, 4), np.int64),
         in_zone=np.zeros(n, bool),
     )
     for k, (first, mask) in enumerate(groups):
@@ -441,8 +445,9 @@ def pieces_of(keys: NDArray[np.int64], evidence: Evidence) -> OraclePieces:
         out.key[k] = keys.ravel()[first]
         out.commune[k] = evidence.commune.ravel()[first]
         out.cover_px[k] = np.bincount(evidence.cover[mask], minlength=16)
-        out.rule_px[k] = np.bincount(evidence.rule[mask], minlength=128)
-        out.flag_px[k] = evidence.park[mask].sum(), evidence.photovoltaic[mask].sum()
+        out.rule_px[k] = np.bincount(evidence.rule[mask], minlength=64)
+        park, plant = evidence.park[mask], evidence.photovoltaic[mask]
+        out.flag_px[k] = park.sum(), plant.sum(), (park & plant).sum(), evidence.by_default[mask].sum()
         out.in_zone[k] = evidence.zone[mask].any()
     return out
 

@@ -175,27 +175,88 @@ def test_unknown_adjacent_built_option_is_refused(rules):
 # --- exemptions ------------------------------------------------------------------------------------------
 
 
+PARK = {"code_us": HOMES, "area_m2": 5000.0, "park_m2": 5000.0}
+PLANT = {"code_us": "US2", "area_m2": 5000.0, "photovoltaic_m2": 5000.0}
+
+
 @pytest.mark.parametrize(
-    ("row", "exemption"),
+    ("row", "park_m2", "photovoltaic_m2"),
     [
-        ({"code_us": HOMES, "area_m2": 5000.0, "park_m2": 2500.0}, "park"),
-        ({"code_us": HOMES, "area_m2": 5000.0, "park_m2": 2499.0}, ""),
-        ({"code_us": HOMES, "area_m2": 2400.0, "park_m2": 2400.0}, ""),
-        ({"code_cs": ASPHALT, "code_us": HOMES, "area_m2": 5000.0, "park_m2": 5000.0}, ""),
-        ({"code_us": FARM, "area_m2": 5000.0, "park_m2": 5000.0}, ""),
-        ({"code_us": "US2", "area_m2": 5000.0, "photovoltaic_m2": 5000.0}, "photovoltaic"),
-        ({"code_us": "US2", "area_m2": 5000.0, "photovoltaic_m2": 100.0}, ""),
-        ({"code_cs": ASPHALT, "code_us": "US2", "area_m2": 5000.0, "photovoltaic_m2": 5000.0}, ""),
-        ({"code_cs": BROADLEAF, "code_us": "US2", "area_m2": 5000.0, "photovoltaic_m2": 5000.0}, ""),
+        (PARK, 5000.0, 0.0),
+        ({**PARK, "park_m2": 2500.04}, 2500.04, 0.0),
+        ({**PARK, "park_m2": 2500.0}, 0.0, 0.0),
+        ({**PARK, "area_m2": 2400.0, "park_m2": 2400.0}, 0.0, 0.0),
+        ({**PARK, "code_cs": ASPHALT}, 0.0, 0.0),
+        ({**PARK, "code_us": FARM}, 0.0, 0.0),
+        (PLANT, 0.0, 5000.0),
+        ({**PLANT, "photovoltaic_m2": 100.04}, 0.0, 100.04),
+        ({**PLANT, "code_cs": ASPHALT}, 0.0, 0.0),
+        ({**PLANT, "code_cs": BROADLEAF}, 0.0, 0.0),
+        ({**PLANT, "code_us": FARM}, 0.0, 0.0),
     ],
 )
-def test_exemption_is_named_when_it_could_apply_and_never_changes_the_state(rules, row, exemption):
+def test_exemption_takes_the_ground_of_the_park_or_plant_and_never_changes_the_state(
+    rules, row, park_m2, photovoltaic_m2
+):
     result = artificialise(table_of(row, TOWN), edges((0, 1)), rules)
-    assert result["exemption"].iloc[0] == exemption
+    first = result.iloc[0]
+    assert (first["exempt_park_m2"], first["exempt_photovoltaic_m2"]) == (park_m2, photovoltaic_m2)
+    assert first["exempt_either_m2"] == park_m2 + photovoltaic_m2
+    assert first["exempted_m2"] == 0.0, "off by default"
+    name = "park" if park_m2 else "photovoltaic" if photovoltaic_m2 else ""
+    assert first["exemption"] == name
+    assert first["reason"].endswith(f"; exemption possible: {name}") == bool(name)
     plain = {**row, "park_m2": 0.0, "photovoltaic_m2": 0.0}
     assert result["artif"].tolist() == artificialise(table_of(plain, TOWN), edges((0, 1)), rules)["artif"].tolist()
-    ending = f"; exemption possible: {exemption}"
-    assert result["reason"].iloc[0].endswith(ending) == bool(exemption)
+
+
+def test_size_of_a_park_is_that_of_its_vegetated_polygons_that_touch_over_a_commune_border(rules):
+    lawn = {"code_us": HOMES, "area_m2": 1500.0, "park_m2": 1500.0}
+    grove = {"code_cs": BROADLEAF, "code_us": HOMES, "commune_code": "12176", "area_m2": 1100.0, "park_m2": 1100.0}
+    path = {**TOWN, "area_m2": 900.0, "park_m2": 900.0}
+    table = table_of(TOWN, lawn, grove, path)
+    joined = artificialise(table, edges((0, 1), (1, 2), (1, 3), (2, 3)), rules)
+    assert joined["artif"].all(), "the grove is absorbed by the town"
+    assert joined["exempt_park_m2"].tolist() == [0.0, 1500.0, 1100.0, 0.0]
+    apart = artificialise(table, edges((0, 1), (0, 2), (1, 3), (2, 3)), rules)
+    assert apart["exempt_park_m2"].tolist() == [0.0] * 4, "the path joins nothing: it is not vegetated"
+
+
+def test_neighbour_of_a_park_makes_it_no_larger(rules):
+    garden = {"code_us": HOMES, "area_m2": 9000.0}
+    park = {"code_us": HOMES, "area_m2": 2400.0, "park_m2": 2400.0}
+    assert artificialise(table_of(park, garden), edges((0, 1)), rules)["exempt_either_m2"].sum() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("parks", "photovoltaic", "exempted_m2", "ending"),
+    [
+        ("no", "no", 0.0, "; exemption possible: park; exemption possible: photovoltaic"),
+        ("yes", "no", 4000.0, "; exempted by choice: park; exemption possible: photovoltaic"),
+        ("no", "yes", 3000.0, "; exemption possible: park; exempted by choice: photovoltaic"),
+        ("yes", "yes", 6000.0, "; exempted by choice: park; exempted by choice: photovoltaic"),
+    ],
+)
+def test_ground_in_a_park_and_in_a_plant_is_taken_out_once(rules, parks, photovoltaic, exempted_m2, ending):
+    chosen = with_option(with_option(rules, "exempt_parks", parks), "exempt_photovoltaic", photovoltaic)
+    row = {"code_us": "US2", "park_m2": 4000.0, "photovoltaic_m2": 3000.0, "park_and_photovoltaic_m2": 1000.0}
+    result = artificialise(table_of(row), edges(), chosen).iloc[0]
+    measured = [result[f"exempt_{name}_m2"] for name in ("park", "photovoltaic", "either")]
+    assert measured == [4000.0, 3000.0, 6000.0], "what each would take out does not depend on the choice"
+    assert result["exempted_m2"] == exempted_m2
+    assert result["exemption"] == "park+photovoltaic"
+    assert result["reason"].endswith(ending)
+    assert result["artif"]
+    assert not result["crit_seuil"]
+
+
+def test_forest_in_a_park_and_in_a_plant_has_the_park_exemption_only(rules):
+    grove = {"code_cs": BROADLEAF, "area_m2": 2000.0, "park_m2": 2000.0, "photovoltaic_m2": 2000.0}
+    table = table_of(TOWN, {**grove, "park_and_photovoltaic_m2": 2000.0}, PARK)
+    result = artificialise(table, edges((0, 1), (1, 2)), rules).iloc[1]
+    assert result["artif"], "absorbed by the town around it"
+    assert (result["exempt_park_m2"], result["exempt_photovoltaic_m2"]) == (2000.0, 0.0)
+    assert result["exempt_either_m2"] == 2000.0
 
 
 # --- bounds from usage -----------------------------------------------------------------------------------

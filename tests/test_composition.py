@@ -40,8 +40,8 @@ def pieces_of(keys: list[int], counts: list[dict[int, int]]) -> Pieces:
         label=np.arange(n, dtype=np.int32),
         value=np.array(keys, np.uint32),
         cover_px=cover_px,
-        rule_px=np.zeros((n, 128), np.int64),
-        flag_px=np.zeros((n, 2), np.int64),
+        rule_px=np.zeros((n, 64), np.int64),
+        flag_px=np.zeros((n, 4), np.int64),
         in_zone=np.zeros(n, dtype=bool),
     )
 

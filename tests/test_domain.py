@@ -167,11 +167,21 @@ def test_what_reading_a_perimeter_met_is_reported(sources: tuple[Source, ...], t
     bow_tie = shapely.Polygon([(X, Y), (X + 20, Y + 20), (X + 20, Y), (X, Y + 20)])
     shapes = [box(50, 50, 100, 100), bow_tie, None, shapely.Point(X, Y)]
     frame = gpd.GeoDataFrame({"nom": ["zac"] * 4}, geometry=shapes, crs=2154)
-    (report,) = domain(sources, CODE, perimetre=write(tmp_path / "p.gpkg", p=frame)).reports
+    report, outlines = domain(sources, CODE, perimetre=write(tmp_path / "p.gpkg", p=frame)).reports
+    assert outlines.layer == "admin_express:commune"
     assert (report.layer, report.sources[0].path.name) == ("perimetre", "p.gpkg")
     assert (report.read, report.kept, report.null_or_empty, report.other_kind) == (4, 2, 1, 1)
     # two triangles of 100 m² whose signed areas cancel out
     assert (report.repaired, report.repaired_area_m2) == (1, pytest.approx(200))
+
+
+def test_what_reading_the_communes_around_met_is_reported_file_by_file(tmp_path: Path) -> None:
+    sources = [
+        *recognise(write(tmp_path / "bdtopo.gpkg", commune=communes(box(0, 0, 200, 200)))),
+        *recognise(write(tmp_path / "admin.gpkg", commune=communes(box(9000, 9000, 9900, 9900), code="12009"))),
+    ]
+    reports = domain(sources, CODE).reports
+    assert {report.sources[0].path.name: report.read for report in reports} == {"bdtopo.gpkg": 1, "admin.gpkg": 0}
 
 
 def test_a_perimeter_that_meets_no_commune_is_refused(sources: tuple[Source, ...], tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_the_shipped_commune_is_olemps(sources: tuple[Source, ...]) -> None:
         "siren_epci": "241200187",
         "departement_code": "12",
         "region_code": "76",
+        "cog_year": 2022,
     }
     assert frame.geometry.area.iloc[0] == pytest.approx(12_792_862, abs=5)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import MappingProxyType
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 from decree_oracle import ASPHALT, BROADLEAF, GRASS, HOMES, HOUSE, edges, table_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import box
 
@@ -27,13 +30,13 @@ def rules() -> Rules:
 def village(rules) -> pd.DataFrame:
     """Two communes and what lies outside.
 
-    12174: fields 60 000 m² (3 000 of them filled), town 20 000, park 10 000, a yard of 1 000 alone (lost),
-    a grove of 2 000 in the town (gained), an isolated house of 100. 12176: fields 50 000. Outside: 9 999.
+    12174: fields 60 000 m² (3 000 of them filled, 4 000 by default), town 20 000, park 10 000, a yard of 1 000 alone
+    (lost), a grove of 2 000 in the town (gained), an isolated house of 100. 12176: fields 50 000. Outside: 9 999.
     """
     default = next(row.order for row in rules.layer_usages if row.mode == "default" and row.us == "US235")
     town = {"code_cs": ASPHALT, "code_us": HOMES}
     table = table_of(
-        {"area_m2": 60_000.0, "filled_m2": 3000.0},
+        {"area_m2": 60_000.0, "filled_m2": 3000.0, "default_cover_m2": 4000.0},
         {**town, "area_m2": 20_000.0},
         {
             "code_us": "US235",
@@ -85,9 +88,14 @@ def test_stock_of_a_commune_is_the_sum_of_its_artificialised_polygons(village, r
     assert row["artif_min_ha"] == 2.21, "without the park"
     assert row["artif_max_ha"] == 3.21
     assert row["usage_default_pct"] == 10.0
+    assert row["exempt_either_ha"] == 1.0
+    assert row["stock_after_exemptions_ha"] == row["stock_ha"], "nothing is chosen"
     assert row["filled_ha"] == 0.3
+    assert row["default_cover_ha"] == 0.4
     assert row["millesime"] == 2022
     assert row["source"] == "derived"
+    assert row["model"] == ""
+    assert pd.isna(row["cog_year"])
     assert row["rules_version"] == rules.fingerprint[:12]
 
 
@@ -127,6 +135,13 @@ def test_outlines_names_and_population_come_from_the_communes(village, rules, co
     )
     assert table["population"].tolist() == [3300, pd.NA, 24000]
     assert row["coverage_pct"] == pytest.approx(90.1), "9.31 − 0.30 of 10 ha"
+
+
+def test_edition_of_the_communes_and_model_of_the_raster_stand_on_each_row(village, rules, communes):
+    dated = communes.assign(cog_year=pd.array([2023, None, 2024], dtype="Int64"))
+    table = stock(village, rules, millesime=2022, model="flair-inc-12", communes=dated)
+    assert table["cog_year"].tolist() == [2023, pd.NA, 2024]
+    assert table["model"].tolist() == ["flair-inc-12"] * 3
 
 
 def test_coverage_without_outlines_is_that_of_the_polygons_and_never_exceeds_100(village, rules, communes):
@@ -225,6 +240,82 @@ def test_sums_are_exact_in_pixels_whatever_the_number_of_polygons(rules):
         name: round(row[name] * 250_000) for name in ("stock_ha", "matrix_ha", "threshold_gain_ha", "threshold_loss_ha")
     }
     assert pixels["matrix_ha"] + pixels["threshold_gain_ha"] - pixels["threshold_loss_ha"] == pixels["stock_ha"]
+
+
+def choosing(rules: Rules, *, parks: bool, photovoltaic: bool) -> Rules:
+    words = {True: "yes", False: "no"}
+    chosen = {"exempt_parks": words[parks], "exempt_photovoltaic": words[photovoltaic]}
+    return replace(rules, options=MappingProxyType({**rules.options, **chosen}))
+
+
+@pytest.fixture(scope="module")
+def exemptible() -> pd.DataFrame:
+    """Town 20 000 m², a park of 10 000 with 4 000 of plant inside, and a plant of 5 000 on a field of 8 000."""
+    both = {"park_m2": 10_000.0, "photovoltaic_m2": 4000.0, "park_and_photovoltaic_m2": 4000.0}
+    return table_of(
+        {"code_cs": ASPHALT, "code_us": HOMES, "area_m2": 20_000.0, "park_m2": 100.0, "photovoltaic_m2": 100.0},
+        {"code_us": "US3", "area_m2": 10_000.0, **both},
+        {"code_us": "US2", "area_m2": 8000.0, "photovoltaic_m2": 5000.0},
+    )
+
+
+@pytest.mark.parametrize(
+    ("parks", "photovoltaic", "after", "flags"),
+    [
+        (False, False, 3.8, ""),
+        (True, False, 2.8, "exempted_parks"),
+        (False, True, 2.9, "exempted_photovoltaic"),
+        (True, True, 2.3, "exempted_parks+exempted_photovoltaic"),
+    ],
+)
+def test_stock_with_and_without_exemptions_stands_on_one_row(rules, exemptible, parks, photovoltaic, after, flags):
+    chosen = choosing(rules, parks=parks, photovoltaic=photovoltaic)
+    row = stock(artificialise(exemptible, edges((0, 1)), chosen), chosen, millesime=2022).iloc[0]
+    assert row["stock_ha"] == 3.8, "the decree without exemptions"
+    assert (row["exempt_parks_ha"], row["exempt_pv_ha"], row["exempt_either_ha"]) == (1.0, 0.9, 1.5)
+    assert row["stock_after_exemptions_ha"] == pytest.approx(after, abs=1e-12)
+    assert row["flags"] == flags
+
+
+def exemptible_row(draw: st.DrawFn) -> dict[str, object]:
+    """Return a polygon whose park and plant overlap by any number of pixels that is possible."""
+    area = draw(st.integers(1, 200_000))
+    park, plant = draw(st.integers(0, area)), draw(st.integers(0, area))
+    both = draw(st.integers(max(0, park + plant - area), min(park, plant)))
+    columns = ("area_m2", "park_m2", "photovoltaic_m2", "park_and_photovoltaic_m2")
+    return {
+        "code_cs": draw(st.sampled_from([GRASS, BROADLEAF, ASPHALT])),
+        "code_us": draw(st.sampled_from([HOMES, "US1.1", "US2"])),
+        **dict(zip(columns, (pixels / 25 for pixels in (area, park, plant, both)), strict=True)),
+    }
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_exempt_ground_is_conserved_to_the_pixel_whatever_is_chosen(rules, data):
+    rows = [exemptible_row(data.draw) for _ in range(data.draw(st.integers(1, 8)))]
+    joined = data.draw(st.lists(st.booleans(), min_size=len(rows) - 1, max_size=len(rows) - 1))
+    adjacency = edges(*((i, i + 1) for i, yes in enumerate(joined) if yes))
+    after, pixels = {}, {}
+    for parks in (False, True):
+        for photovoltaic in (False, True):
+            chosen = choosing(rules, parks=parks, photovoltaic=photovoltaic)
+            polygons = artificialise(table_of(*rows), adjacency, chosen)
+            row = stock(polygons, chosen, millesime=2022).iloc[0]
+            found = {
+                name: round(row[f"{name}_ha"] * 250_000)
+                for name in ("stock", "exempt_parks", "exempt_pv", "exempt_either", "stock_after_exemptions")
+            }
+            after[parks, photovoltaic] = found.pop("stock_after_exemptions")
+            assert pixels.setdefault("all", found) == found, "the choice moves one column alone"
+            assert (polygons["exempt_either_m2"] <= polygons["area_m2"] * polygons["artif"]).all()
+    found = pixels["all"]
+    assert after[False, False] == found["stock"]
+    assert after[True, False] == found["stock"] - found["exempt_parks"]
+    assert after[False, True] == found["stock"] - found["exempt_pv"]
+    assert after[True, True] == found["stock"] - found["exempt_either"]
+    assert max(found["exempt_parks"], found["exempt_pv"]) <= found["exempt_either"]
+    assert found["exempt_either"] <= min(found["exempt_parks"] + found["exempt_pv"], found["stock"])
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from ocsge.errors import CodeError, DataError, LayerError, ParameterError, Raste
 from ocsge.grid import Grid
 from ocsge.inputs import (
     COMMUNES,
+    MODEL_TAG,
     NUMBERING_TAG,
     ZONE,
     find_class_evidence,
@@ -89,20 +90,12 @@ def test_every_layer_of_the_rules_is_read_and_reported_even_without_source(tmp_p
     assert {report.layer for report in found.reports if report.sources} == {"bd_topo:batiment"}
 
 
-def test_the_communes_and_the_zone_construite_are_reported_too(tmp_path: Path, domain: Domain) -> None:
+def test_the_zone_construite_is_reported_with_the_layers(tmp_path: Path, domain: Domain) -> None:
     zone = gpd.GeoDataFrame({"nom": ["a", "a", "b"]}, geometry=[*[box(0, 0, 9, 9)] * 2, box(20, 0, 29, 9)], crs=2154)
-    sources = [
-        *recognise(write(tmp_path / "bdtopo.gpkg", commune=communes())),
-        *recognise(write(tmp_path / "admin.gpkg", commune=communes(box(900, 900, 990, 990), code="12009"))),
-        *recognise(write(tmp_path / "zone_construite.gpkg", zone_construite=zone)),
-    ]
+    sources = recognise(write(tmp_path / "zone_construite.gpkg", zone_construite=zone))
     found = read_inputs(sources, domain=domain, rules=RULES, millesime=2022, layers_decide=False)
-    counts = [(r.layer, r.sources[0].path.name, r.read, r.duplicates) for r in found.reports if r.sources]
-    assert counts == [
-        (COMMUNES, "bdtopo.gpkg", 1, 0),
-        (COMMUNES, "admin.gpkg", 0, 0),
-        (ZONE, "zone_construite.gpkg", 3, 1),
-    ]
+    (report,) = (report for report in found.reports if report.layer == ZONE)
+    assert (report.sources[0].path.name, report.read, report.duplicates) == ("zone_construite.gpkg", 3, 1)
 
 
 def test_only_what_meets_the_domain_is_read(tmp_path: Path, domain: Domain) -> None:
@@ -146,6 +139,20 @@ def test_a_raster_may_say_its_own_numbering(tmp_path: Path, domain: Domain) -> N
     found = find_class_evidence(path, (), domain=domain, rules=RULES, numbering=None)
     assert found is not None
     assert found.numbering == "flair_inc_mask"
+    assert found.model == "", "an untagged model is not guessed"
+
+
+def test_a_raster_may_say_the_model_that_made_it(tmp_path: Path, domain: Domain) -> None:
+    folder = tmp_path / "dalles"
+    folder.mkdir()
+    for name, offset, model in (("a", 0.0, "unet-2"), ("b", 100.0, None), ("c", 150.0, "unet-1")):
+        path = write_raster(folder / f"{name}.tif", classes(), offset=offset)
+        if model is not None:
+            with rasterio.open(path, "r+") as dataset:
+                dataset.update_tags(**{MODEL_TAG: model})
+    found = find_class_evidence(folder, (), domain=domain, rules=RULES, numbering="flair_hub")
+    assert found is not None
+    assert found.model == "unet-1+unet-2+unknown", "two models are not comparable without saying so"
 
 
 def test_a_raster_that_does_not_say_its_numbering_is_not_guessed(tmp_path: Path, domain: Domain) -> None:

@@ -357,6 +357,7 @@ def test_communes_are_sorted_by_code_with_the_columns_of_the_stages(tmp_path: Pa
         "siren_epci",
         "departement_code",
         "region_code",
+        "cog_year",
         "geometry",
     ]
     assert frame["commune_code"].tolist() == ["12174", "12202"]
@@ -372,6 +373,16 @@ def test_communes_of_version_four_have_other_names(tmp_path: Path) -> None:
         "Commune 12174",
         "241200187",
     ]
+
+
+def test_year_of_the_communes_is_that_of_the_edition_they_state_then_of_the_file(tmp_path: Path) -> None:
+    folder = tmp_path / "ADMIN-EXPRESS-COG_3-2__GPKG_LAMB93_FXX_2023-05-03"
+    folder.mkdir()
+    stated = communes(["12174", "12202"], EDITION=["BD TOPO 3 (2022)", None])
+    assert read_towns(gpkg(folder, stated, "COMMUNE"))["cog_year"].tolist() == [2022, 2023]
+    undated = tmp_path / "undated"
+    undated.mkdir()
+    assert read_towns(gpkg(undated, communes(["75101", "75102"]), "COMMUNE"))["cog_year"].isna().tolist() == [True]
 
 
 def test_communes_may_be_asked_for_by_code_and_by_bounds(tmp_path: Path) -> None:

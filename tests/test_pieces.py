@@ -9,7 +9,15 @@ import pytest
 from engine_scenes import derived, keys, labels, random_scene, same_bytes, without
 
 from ocsge.grid import Window
-from ocsge.regions.evidence import COMMUNE_SHIFT, OUTSIDE, PARK_SHIFT, RULE_SHIFT, USAGE_SHIFT, ZONE_SHIFT
+from ocsge.regions.evidence import (
+    COMMUNE_SHIFT,
+    DEFAULT_SHIFT,
+    OUTSIDE,
+    PARK_SHIFT,
+    RULE_SHIFT,
+    USAGE_SHIFT,
+    ZONE_SHIFT,
+)
 from ocsge.regions.graph import region_graph
 from ocsge.regions.minimum_areas import Absorbed
 from ocsge.regions.pieces import Pieces, at_edge, nothing, pieces_of_window, recoded, stitched
@@ -19,10 +27,12 @@ from ocsge.regions.shapes import Channel
 GRASS, TREES, SEALED = 12, 7, 2
 
 
-def value(cover: int, *, commune: int = 0, rule: int = 0, zone: int = 0, park: int = 0, plant: int = 0) -> int:
+def value(
+    cover: int, *, commune: int = 0, rule: int = 0, zone: int = 0, park: int = 0, plant: int = 0, default: int = 0
+) -> int:
     return (
         cover | 3 << USAGE_SHIFT | zone << ZONE_SHIFT | rule << RULE_SHIFT | commune << COMMUNE_SHIFT
-        | park << PARK_SHIFT | plant << (PARK_SHIFT + 1)
+        | park << PARK_SHIFT | plant << (PARK_SHIFT + 1) | default << DEFAULT_SHIFT
     )  # fmt: skip
 
 
@@ -69,12 +79,17 @@ def test_touching_at_a_corner_does_not_connect():
 
 
 def test_piece_holds_pixels_by_cover_rule_and_flag():
-    found = pieces([[value(GRASS, rule=4), value(GRASS, rule=4, park=1), value(GRASS, rule=9, plant=1, zone=1)]])
-    assert found.area_px.tolist() == [3]
-    assert found.rule_px[0, [4, 9]].tolist() == [2, 1]
-    assert found.flag_px.tolist() == [[1, 1]]
+    found = pieces(
+        [
+            [value(GRASS, rule=4), value(GRASS, rule=4, park=1), value(GRASS, rule=63, plant=1, zone=1)],
+            [value(GRASS, rule=4, park=1), value(GRASS, park=1, plant=1), value(GRASS, rule=4, default=1)],
+        ]
+    )
+    assert found.area_px.tolist() == [6]
+    assert found.rule_px[0, [0, 4, 63]].tolist() == [1, 4, 1]
+    assert found.flag_px.tolist() == [[3, 2, 1, 1]], "park, plant, both, default cover"
     assert found.in_zone.tolist() == [True]
-    assert found.cover_px[0, GRASS] == 3
+    assert found.cover_px[0, GRASS] == 6
 
 
 def test_core_keeps_its_own_pixels_only():

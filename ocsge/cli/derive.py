@@ -156,7 +156,10 @@ def _print_stock(console: Console, result: Derivation) -> None:
     title = f"Artificialised land (stock) at {result.millesime}"
     if result.perimetre is not None:
         title += f", within {result.perimetre}"
-    table = Table("commune", "nom", "surface ha", "stock ha", "part %", "min ha", "max ha", title=title)
+    # the flag says that an exemption was chosen, even where it takes nothing out
+    exempted = any("exempted_" in flags for flags in result.stock["flags"])
+    columns = ["commune", "nom", "surface ha", "stock ha", "part %", "min ha", "max ha"]
+    table = Table(*columns, *(["after exemptions ha"] if exempted else []), title=title)
     for row in result.stock.itertuples():
         table.add_row(
             str(row.commune_code),
@@ -166,6 +169,7 @@ def _print_stock(console: Console, result: Derivation) -> None:
             _number(row.part_pct, 2),
             _number(row.artif_min_ha, 1),
             _number(row.artif_max_ha, 1),
+            *([_number(row.stock_after_exemptions_ha, 1)] if exempted else []),
         )
     console.print(table)
     for row in result.stock.itertuples():

@@ -6,7 +6,8 @@ The value of a run packs what the later steps need::
     bits 4–8    usage: 1 + position in ``Rules.usage_codes``; 0 none
     bit  9      ossature
     bit  10     zone construite
-    bits 11–17  usage rule: position in the run's list of usage rules, from 1
+    bits 11–16  usage rule: position in the run's list of usage rules, from 1
+    bit  17     default cover: no raster and no layer describes the ground
     bits 18–29  commune: position in the run's list of communes, from 1
     bits 30–31  public park, ground photovoltaic plant
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from ocsge.regions.burn import Intervals
 
-USAGE_SHIFT, OSSATURE_SHIFT, ZONE_SHIFT, RULE_SHIFT, COMMUNE_SHIFT, PARK_SHIFT = 4, 9, 10, 11, 18, 30
+USAGE_SHIFT, OSSATURE_SHIFT, ZONE_SHIFT, RULE_SHIFT, DEFAULT_SHIFT, COMMUNE_SHIFT, PARK_SHIFT = 4, 9, 10, 11, 17, 18, 30
 KEY_MASK = 0x3FF
 OUTSIDE = 0x3FF
 """Value of the pixels outside the domain."""
@@ -42,7 +43,7 @@ COVERS = 16
 USAGES = 32
 ABSORB = 15
 """Cover index of what takes the enclosing cover: pools, built specks."""
-MAX_USAGE_RULES, MAX_COMMUNES = 127, 4095
+MAX_USAGE_RULES, MAX_COMMUNES = 63, 4095
 
 _DOMAIN, _COMMUNE, _COVER = int(Channel.DOMAIN), int(Channel.COMMUNE), int(Channel.COVER)
 _BUILT_GROUND, _ZONE, _NEAR_ROAD = int(Channel.BUILT_GROUND), int(Channel.ZONE), int(Channel.NEAR_ROAD)
@@ -175,6 +176,7 @@ def _evaluate(context, cls, tables):  # type: ignore[no-untyped-def]
             cover = ABSORB
     else:
         cover = default_cover
+        bits |= 1 << DEFAULT_SHIFT
     if rule == 0 and cover not in (0, ABSORB):
         rule = np.int64(default_rule[cover, 1 if zone else 0, 1 if near_road else 0])
     packed = bits | np.int64(cover) | (np.int64(rule_usage[rule]) << USAGE_SHIFT) | (np.int64(rule) << RULE_SHIFT)

@@ -17,6 +17,7 @@ from ocsge.regions.array_files import load_arrays, save_arrays
 from ocsge.regions.evidence import (
     COMMUNE_SHIFT,
     COVERS,
+    DEFAULT_SHIFT,
     KEY_MASK,
     MAX_USAGE_RULES,
     OUTSIDE,
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 PIECE_COMMUNE_SHIFT = 10
 """A piece's value is its key (10 bits) and, above it, its commune position."""
 _RULES = MAX_USAGE_RULES + 1
+PARK, PHOTOVOLTAIC, PARK_AND_PHOTOVOLTAIC, DEFAULT_COVER = range(4)
+"""Columns of ``flag_px``: in a public park, in a ground photovoltaic plant, in both, with the default cover."""
+_FLAGS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Pieces:
     """(pieces, usage rules + 1) pixels by usage rule."""
 
     flag_px: NDArray[np.int64]
-    """(pieces, 2) pixels in a public park, in a ground photovoltaic plant."""
+    """(pieces, 4) pixels by flag: :data:`PARK` and those that follow it."""
 
     in_zone: NDArray[np.bool_]
     """(pieces,) touches the zone construite."""
@@ -151,7 +155,7 @@ def nothing(window: Window) -> Pieces:
         value=np.empty(0, dtype=np.uint32),
         cover_px=np.empty((0, COVERS), dtype=np.int64),
         rule_px=np.empty((0, _RULES), dtype=np.int64),
-        flag_px=np.empty((0, 2), dtype=np.int64),
+        flag_px=np.empty((0, _FLAGS), dtype=np.int64),
         in_zone=np.empty(0, dtype=np.bool_),
     )
 
@@ -200,7 +204,7 @@ def _regrouped(
 ) -> Pieces:
     cover_px = np.zeros((count, COVERS), dtype=np.int64)
     rule_px = np.zeros((count, _RULES), dtype=np.int64)
-    flag_px = np.zeros((count, 2), dtype=np.int64)
+    flag_px = np.zeros((count, _FLAGS), dtype=np.int64)
     in_zone = np.zeros(count, dtype=np.bool_)
     for pieces, to in zip(parts, mapping, strict=True):
         np.add.at(cover_px, to, pieces.cover_px)
@@ -246,7 +250,7 @@ def _accumulate(  # type: ignore[no-untyped-def]
 ):
     cover_px = np.zeros((count, COVERS), np.int64)
     rule_px = np.zeros((count, _RULES), np.int64)
-    flag_px = np.zeros((count, 2), np.int64)
+    flag_px = np.zeros((count, _FLAGS), np.int64)
     in_zone = np.zeros(count, np.bool_)
     for r in range(first, last):
         j = out_ptr[r - first]
@@ -262,11 +266,16 @@ def _accumulate(  # type: ignore[no-untyped-def]
                 continue
             v = np.int64(value[i])
             cover_px[g, v & 15] += b - a
-            rule_px[g, (v >> RULE_SHIFT) & 0x7F] += b - a
-            if (v >> PARK_SHIFT) & 1:
-                flag_px[g, 0] += b - a
-            if (v >> (PARK_SHIFT + 1)) & 1:
-                flag_px[g, 1] += b - a
+            rule_px[g, (v >> RULE_SHIFT) & MAX_USAGE_RULES] += b - a
+            park, photovoltaic = (v >> PARK_SHIFT) & 1, (v >> (PARK_SHIFT + 1)) & 1
+            if park:
+                flag_px[g, PARK] += b - a
+            if photovoltaic:
+                flag_px[g, PHOTOVOLTAIC] += b - a
+            if park and photovoltaic:
+                flag_px[g, PARK_AND_PHOTOVOLTAIC] += b - a
+            if (v >> DEFAULT_SHIFT) & 1:
+                flag_px[g, DEFAULT_COVER] += b - a
             if (v >> ZONE_SHIFT) & 1:
                 in_zone[g] = True
     return cover_px, rule_px, flag_px, in_zone
