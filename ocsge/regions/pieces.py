@@ -26,7 +26,7 @@ from ocsge.regions.evidence import (
     ZONE_SHIFT,
 )
 from ocsge.regions.graph import RegionGraph, label_runs
-from ocsge.regions.runs import Runs, joined
+from ocsge.regions.runs import Runs, first_of_equals, joined
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -186,9 +186,9 @@ def recoded(pieces: Pieces, key: NDArray[np.int32]) -> tuple[Pieces, NDArray[np.
     label, count = label_runs(pieces.runs.row_ptr, pieces.runs.start, run_value, pieces.runs.width, OUTSIDE)
     mapping = np.full(len(value), -1, dtype=np.int32)
     mapping[old_label[inside]] = label[inside]
-    row_ptr, start, run_value, label = _without_repeats(pieces.runs.row_ptr, pieces.runs.start, run_value, label)
-    runs = Runs(row_ptr=row_ptr, start=start, value=run_value, width=pieces.runs.width)
-    return _regrouped(runs, label, count, [pieces], [mapping]), mapping
+    row_ptr, kept = first_of_equals(pieces.runs.row_ptr, run_value)
+    runs = Runs(row_ptr=row_ptr, start=pieces.runs.start[kept], value=run_value[kept], width=pieces.runs.width)
+    return _regrouped(runs, label[kept], count, [pieces], [mapping]), mapping
 
 
 def at_edge(pieces: Pieces) -> NDArray[np.bool_]:
@@ -302,24 +302,6 @@ def _labels_at(row_ptr, start, label, row, col, down, right):  # type: ignore[no
         a, b = row_ptr[r], row_ptr[r + 1]
         out[k] = label[a + np.searchsorted(start[a:b], col[k] + right, side="right") - 1]
     return out
-
-
-@njit(cache=True, nogil=True)
-def _without_repeats(row_ptr, start, value, label):  # type: ignore[no-untyped-def]
-    out_ptr = np.zeros(len(row_ptr), np.int64)
-    out_start = np.empty(len(start), np.int32)
-    out_value = np.empty(len(start), value.dtype)
-    out_label = np.empty(len(start), np.int32)
-    n = 0
-    for r in range(len(row_ptr) - 1):
-        first = n
-        for i in range(row_ptr[r], row_ptr[r + 1]):
-            if n > first and out_value[n - 1] == value[i]:
-                continue
-            out_start[n], out_value[n], out_label[n] = start[i], value[i], label[i]
-            n += 1
-        out_ptr[r + 1] = n
-    return out_ptr, out_start[:n].copy(), out_value[:n].copy(), out_label[:n].copy()
 
 
 @njit(cache=True, nogil=True)

@@ -88,6 +88,12 @@ def dense(runs: Runs) -> NDArray[np.uint32]:
     return np.repeat(runs.value, stop - runs.start).reshape(runs.height, runs.width)
 
 
+def without_repeats(runs: Runs) -> Runs:
+    """Return the runs with equal neighbours of a row made one."""
+    row_ptr, kept = first_of_equals(runs.row_ptr, runs.value)
+    return Runs(row_ptr=row_ptr, start=runs.start[kept], value=runs.value[kept], width=runs.width)
+
+
 def joined(parts: list[tuple[Window, Runs]], *, window: Window) -> Runs:
     """Return the runs of ``window`` cut from windows that together cover it.
 
@@ -135,6 +141,20 @@ def joined(parts: list[tuple[Window, Runs]], *, window: Window) -> Runs:
         value=np.concatenate(values),
         width=window.width,
     )
+
+
+@njit(cache=True, nogil=True)
+def first_of_equals(row_ptr, value):  # type: ignore[no-untyped-def]
+    """Return row pointers without the runs that repeat the one before, and which runs are kept."""
+    out_ptr = np.zeros(len(row_ptr), np.int64)
+    kept = np.ones(len(value), np.bool_)
+    n = 0
+    for r in range(len(row_ptr) - 1):
+        for i in range(row_ptr[r], row_ptr[r + 1]):
+            kept[i] = i == row_ptr[r] or value[i] != value[i - 1]
+            n += kept[i]
+        out_ptr[r + 1] = n
+    return out_ptr, kept
 
 
 @njit(cache=True, nogil=True)

@@ -185,10 +185,8 @@ def pieces_of_regions(
 
 def _together(parts: list[Intervals]) -> Intervals:
     """Return the intervals of all parts, row by row, each row in the order of the parts."""
-    height = len(parts[0].row_ptr) - 1
-    counts = np.array([np.diff(part.row_ptr) for part in parts])
-    row_ptr = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts.sum(axis=0))])
-    before = row_ptr[:-1] + np.concatenate([np.zeros((1, height), dtype=np.int64), np.cumsum(counts, axis=0)[:-1]])
+    row_ptr = np.sum([part.row_ptr for part in parts], axis=0)
+    place = row_ptr[:-1].copy()
     out = Intervals(
         row_ptr=row_ptr,
         start=np.empty(row_ptr[-1], dtype=np.int32),
@@ -196,11 +194,25 @@ def _together(parts: list[Intervals]) -> Intervals:
         channel=np.empty(row_ptr[-1], dtype=np.uint8),
         value=np.empty(row_ptr[-1], dtype=np.uint16),
     )
-    for k, part in enumerate(parts):
-        at = np.arange(len(part.start)) + np.repeat(before[k] - part.row_ptr[:-1], counts[k])
-        out.start[at], out.stop[at] = part.start, part.stop
-        out.channel[at], out.value[at] = part.channel, part.value
+    for part in parts:
+        for into, values in (
+            (out.start, part.start),
+            (out.stop, part.stop),
+            (out.channel, part.channel),
+            (out.value, part.value),
+        ):
+            _put_rows(into, place, part.row_ptr, values)
+        place += np.diff(part.row_ptr)
     return out
+
+
+@njit(cache=True, nogil=True)
+def _put_rows(into, place, row_ptr, values):  # type: ignore[no-untyped-def]
+    """Write the values of each row at its place."""
+    for r in range(len(place)):
+        at = place[r] - row_ptr[r]
+        for i in range(row_ptr[r], row_ptr[r + 1]):
+            into[at + i] = values[i]
 
 
 @njit(cache=True, nogil=True)

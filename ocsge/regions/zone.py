@@ -17,7 +17,7 @@ from numba import njit
 from ocsge.grid import Window
 from ocsge.regions.burn import Intervals
 from ocsge.regions.graph import label_runs
-from ocsge.regions.runs import Runs, dense, runs_of_strips
+from ocsge.regions.runs import Runs, runs_of_strips, without_repeats
 from ocsge.regions.shapes import Channel
 
 if TYPE_CHECKING:
@@ -109,9 +109,8 @@ def _without_small(runs: Runs, *, value: int, minimum: float) -> Runs:
     """Return the runs with connected groups of ``value`` below ``minimum`` cells turned over."""
     label, count = label_runs(runs.row_ptr, runs.start, runs.value, runs.width, 1 - value)
     small = _small_groups(runs.row_ptr, runs.start, label, count, runs.width, minimum)
-    flipped = np.where((label >= 0) & small[label], 1 - value, runs.value).astype(np.uint32)
-    turned = dense(Runs(row_ptr=runs.row_ptr, start=runs.start, value=flipped, width=runs.width))
-    return runs_of_strips([turned.astype(np.uint8)], width=runs.width)
+    flipped = np.where((label >= 0) & small[label], 1 - value, runs.value).astype(runs.value.dtype)
+    return without_repeats(Runs(row_ptr=runs.row_ptr, start=runs.start, value=flipped, width=runs.width))
 
 
 @njit(cache=True, nogil=True)
