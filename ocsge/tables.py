@@ -183,6 +183,92 @@ STOCK_LONG = _schema(
 )
 """One row a commune, millésime, dimension and code; the areas of a dimension sum to the surface."""
 
+CHANGES = _schema(
+    "CHANGES",
+    {
+        "commune_code": _CODE,
+        "millesime_1": Column("int64", "year"),
+        "millesime_2": Column("int64", "year"),
+        "code_cs_1": _CODE,
+        "code_us_1": _CODE,
+        "code_cs_2": _CODE,
+        "code_us_2": _CODE,
+        "artif_1": _YES_NO,
+        "artif_2": _YES_NO,
+        "impermeable_1": _YES_NO,
+        "impermeable_2": _YES_NO,
+        "decree_category_1": _CODE,
+        "decree_category_2": _CODE,
+        "change": _CODE,
+        "reason_1": _CODE,
+        "reason_2": _CODE,
+        "area_px": Column("int64", "pixels"),
+        "area_m2": _AREA,
+        "geometry": Column("geometry", "m, CRS of the run", nullable=True, optional=True),
+    },
+)
+"""One row a piece of the coverage that carries both millésimes; ``change`` is ``gain``, ``loss`` or ``none`` of
+artificialised land. The rows of a commune partition it."""
+
+FLOW = _schema(
+    "FLOW",
+    {
+        "commune_code": _CODE,
+        "nom": _TEXT,
+        "epci_siren": _TEXT,
+        "departement_code": _TEXT,
+        "region_code": _TEXT,
+        "cog_year": Column("int64", "year", nullable=True),
+        "surface_ha": _HECTARES,
+        "population": Column("int64", "inhabitants", nullable=True),
+        "millesime_1": Column("int64", "year"),
+        "millesime_2": Column("int64", "year"),
+        "source": _CODE,
+        "model": _CODE,
+        "rules_version": _CODE,
+        "stock_1_ha": _HECTARES,
+        "stock_2_ha": _HECTARES,
+        "part_1_pct": _PERCENT,
+        "part_2_pct": _PERCENT,
+        "gain_ha": _HECTARES,
+        "loss_ha": _HECTARES,
+        "net_ha": _HECTARES,
+        "net_ha_an": Column("float64", "ha a year", nullable=True),
+        "stock_impermeable_1_ha": _HECTARES,
+        "stock_impermeable_2_ha": _HECTARES,
+        "gain_impermeable_ha": _HECTARES,
+        "loss_impermeable_ha": _HECTARES,
+        "matrix_2_ha": _HECTARES,
+        "threshold_gain_2_ha": _HECTARES,
+        "threshold_loss_2_ha": _HECTARES,
+        "exempt_parks_2_ha": _HECTARES,
+        "exempt_pv_2_ha": _HECTARES,
+        "artif_min_2_ha": _HECTARES,
+        "artif_max_2_ha": _HECTARES,
+        "ci95_2_ha": _HECTARES,
+        "usage_default_pct": _PERCENT,
+        "coverage_pct": _PERCENT,
+        "flags": _CODE,
+    },
+)
+"""One row a commune and pair of consecutive millésimes; a measure without data is null, without change 0."""
+
+CHANGE_MATRIX = _schema(
+    "CHANGE_MATRIX",
+    {
+        "commune_code": _CODE,
+        "millesime_1": Column("int64", "year"),
+        "millesime_2": Column("int64", "year"),
+        "dimension": _CODE,
+        "code_1": _CODE,
+        "code_2": _CODE,
+        "area_ha": Column("float64", "ha"),
+        "gain_ha": Column("float64", "ha"),
+        "loss_ha": Column("float64", "ha"),
+    },
+)
+"""One row a commune, pair of millésimes, dimension (``couverture``, ``usage``, ``decree_category``) and pair of codes."""
+
 REASON_MARKERS: Mapping[str, str] = MappingProxyType(
     {
         "threshold_case_1": "(threshold case 1)",
