@@ -267,7 +267,7 @@ CHANGE_MATRIX = _schema(
         "loss_ha": Column("float64", "ha"),
     },
 )
-"""One row a commune, pair of millésimes, dimension (``couverture``, ``usage``, ``decree_category``) and pair of codes."""
+"""One row a commune, pair of millésimes, dimension (``couverture``, ``usage``, ``decree_category``), pair of codes."""
 
 REASON_MARKERS: Mapping[str, str] = MappingProxyType(
     {

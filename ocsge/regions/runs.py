@@ -106,6 +106,8 @@ def joined(parts: list[tuple[Window, Runs]], *, window: Window) -> Runs:
     window
         The window to return.
     """
+    if len(parts) == 1 and parts[0][0] == window:
+        return parts[0][1]
     near = [
         (w, runs)
         for w, runs in parts
