@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import pandas as pd
 
 from ocsge.errors import DataError
-from ocsge.publication import partition_of, published_key, published_warnings, stem_of
+from ocsge.publication import pair_partition_of, partition_of, published_key, published_warnings, stem_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ocsge.domain import Domain
@@ -37,75 +39,145 @@ class Derivation:
     commune_codes: tuple[str, ...]
     """Communes of the territory; "" for the part of a perimeter that lies in no known commune."""
 
-    millesime: int
-    """Year described."""
+    millesimes: tuple[int, ...]
+    """Years described, the earliest first."""
 
     perimetre: str | None
     """Name of the perimeter (file and digest of its ground), null for whole communes."""
 
+    flow: pd.DataFrame | None = None
+    """Table ``FLOW``: one row a commune and pair of consecutive millésimes, hectares; None with one millésime."""
+
+    change_matrix: pd.DataFrame | None = None
+    """Table ``CHANGE_MATRIX``: transitions by cover, usage and category, hectares; None with one millésime."""
+
     warnings: tuple[str, ...] = ()
     """What a reader of the result must know of its data, one line each."""
 
-    def polygons(self) -> gpd.GeoDataFrame:
-        """Read the polygons of the territory: ``id``, ``millesime`` and table ``ARTIFICIALISED``, CRS of the run."""
-        parts = [
-            gpd.read_parquet(path)
-            for code in self.commune_codes
-            if (path := self.version / self._partition(code, "polygons") / "part.parquet").is_file()
+    @property
+    def millesime(self) -> int:
+        """Last year described."""
+        return self.millesimes[-1]
+
+    def polygons(self, millesime: int | None = None) -> gpd.GeoDataFrame:
+        """Read the polygons of the territory at a millésime, the last one when null.
+
+        Columns ``id``, ``millesime`` and those of table ``ARTIFICIALISED``; CRS of the run.
+
+        Raises
+        ------
+        DataError
+            When the result has no polygon of that year.
+        """
+        year = self.millesime if millesime is None else millesime
+        folders = [partition_of(code, year, perimetre=self.perimetre, kind="polygons") for code in self.commune_codes]
+        return self._read(folders, f"polygon at {year}")
+
+    def changes(self, millesimes: tuple[int, int] | None = None) -> gpd.GeoDataFrame:
+        """Read the coverage of a pair of consecutive millésimes, table ``CHANGES``; the last pair when null.
+
+        Raises
+        ------
+        DataError
+            When the result has no such pair.
+        """
+        pairs = list(pairwise(self.millesimes))
+        pair = (pairs[-1] if pairs else None) if millesimes is None else millesimes
+        if pair not in pairs:
+            raise DataError(f"{self.version}: no change of {pair or 'one millésime'}; derive two millésimes together")
+        folders = [
+            pair_partition_of(code, pair, perimetre=self.perimetre, kind="changes") for code in self.commune_codes
         ]
+        return self._read(folders, f"change of {pair[0]}–{pair[1]}")
+
+    def _read(self, folders: Sequence[Path], what: str) -> gpd.GeoDataFrame:
+        paths = [self.version / folder / "part.parquet" for folder in folders]
+        parts = [gpd.read_parquet(path) for path in paths if path.is_file()]
         if not parts:
-            raise DataError(f"{self.version}: no polygon of {', '.join(self.commune_codes)} at {self.millesime}")
+            raise DataError(f"{self.version}: no {what} of {', '.join(self.commune_codes)}")
         return gpd.GeoDataFrame(pd.concat(parts, ignore_index=True), crs=parts[0].crs)
 
     def files(self) -> list[Path]:
         """Return the files that describe the territory: GeoPackages, maps, tables."""
         root = self.version if self.perimetre is None else self.version / f"perimetre={self.perimetre}"
-        stems = tuple(stem_of(code, self.millesime) for code in self.commune_codes)
-        named = [path for path in sorted((root / "communes").glob("*")) if path.name.startswith(stems)]
-        return [*named, root / "stock.csv", root / "stock_excel.csv", root / "stock_long.csv"]
+        whens = [*map(str, self.millesimes), *(f"{first}-{second}" for first, second in pairwise(self.millesimes))]
+        stems = [f"{stem_of(code, when)}{end}" for code in self.commune_codes for when in whens for end in "._"]
+        named = [path for path in sorted((root / "communes").glob("*")) if path.name.startswith(tuple(stems))]
+        tables = ["stock.csv", "stock_excel.csv", "stock_long.csv"]
+        if self.flow is not None:
+            tables += ["flow.csv", "flow_excel.csv", "change_matrix.csv"]
+        return [*named, *(root / name for name in tables)]
 
-    def _partition(self, code: str, kind: str) -> Path:
-        return partition_of(code, self.millesime, perimetre=self.perimetre, kind=kind)
 
+def current_version(store: Workspace) -> Path:
+    """Return the folder of the current version.
 
-def find_published(store: Workspace, domain: Domain, millesime: int, key: str) -> Derivation | None:
-    """Return the result of an earlier run of the same key, when the current version holds it whole."""
+    Raises
+    ------
+    DataError
+        When nothing was published.
+    """
     version = store.current()
     if version is None:
-        return None
-    codes = _published_codes(domain, version, millesime)
-    if not codes or any(published_key(version, code, millesime, perimetre=domain.perimetre) != key for code in codes):
-        return None
-    if store.verify(version):
-        return None
-    return read_derivation(version, domain, millesime, reused=True)
+        raise DataError(f"{store.path}: nothing is published yet; run `ocsge derive` first")
+    return version
 
 
-def read_derivation(version: Path, domain: Domain, millesime: int, *, reused: bool) -> Derivation:
-    """Return the published result of a domain at a millésime."""
-    codes = _published_codes(domain, version, millesime)
+def is_published(store: Workspace, domain: Domain, millesimes: Sequence[int], key: str) -> bool:
+    """Return whether the current version holds the result of a key, whole, at every millésime."""
+    version = store.current()
+    if version is None:
+        return False
+    codes = _published_codes(domain, version, millesimes)
+    keys = {
+        published_key(version, code, millesime, perimetre=domain.perimetre)
+        for code in codes
+        for millesime in millesimes
+    }
+    return keys == {key} and not store.verify(version)
 
-    def table(name: str) -> pd.DataFrame:
-        folders = [version / partition_of(code, millesime, perimetre=domain.perimetre, kind="tables") for code in codes]
-        parts = [pd.read_parquet(folder / f"{name}.parquet", partitioning=None) for folder in folders]
-        return pd.concat(parts, ignore_index=True)
 
+def read_derivation(version: Path, domain: Domain, millesimes: Sequence[int], *, reused: bool) -> Derivation:
+    """Return the published result of a domain at its millésimes."""
+    codes = _published_codes(domain, version, millesimes)
+    pairs = list(pairwise(millesimes))
+    states = [
+        partition_of(code, millesime, perimetre=domain.perimetre, kind="tables")
+        for millesime in millesimes
+        for code in codes
+    ]
+    crossings = [
+        pair_partition_of(code, pair, perimetre=domain.perimetre, kind="tables") for pair in pairs for code in codes
+    ]
+
+    def table(name: str, folders: Sequence[Path]) -> pd.DataFrame:
+        """Read a table of every partition."""
+        paths = [version / folder / f"{name}.parquet" for folder in folders]
+        return pd.concat([pd.read_parquet(path, partitioning=None) for path in paths], ignore_index=True)
+
+    warnings = [
+        text
+        for millesime in millesimes
+        for text in published_warnings(version, codes, millesime, perimetre=domain.perimetre)
+    ]
     return Derivation(
         version=version,
-        stock=table("stock"),
-        stock_long=table("stock_long"),
+        stock=table("stock", states),
+        stock_long=table("stock_long", states),
         reused=reused,
         commune_codes=codes,
-        millesime=millesime,
+        millesimes=tuple(millesimes),
         perimetre=domain.perimetre,
-        warnings=published_warnings(version, codes, millesime, perimetre=domain.perimetre),
+        flow=table("flow", crossings) if pairs else None,
+        change_matrix=table("change_matrix", crossings) if pairs else None,
+        warnings=tuple(dict.fromkeys(warnings)),
     )
 
 
-def _published_codes(domain: Domain, version: Path, millesime: int) -> tuple[str, ...]:
+def _published_codes(domain: Domain, version: Path, millesimes: Sequence[int]) -> tuple[str, ...]:
     """Return the codes a version has partitions for: the communes, and "" for ground in no known commune."""
     inside = {code for code, ours in zip(domain.unit_codes, domain.in_territory, strict=True) if ours and code}
     inside.update(domain.communes["commune_code"])
-    if published_key(version, "", millesime, perimetre=domain.perimetre) is not None:
+    if published_key(version, "", millesimes[-1], perimetre=domain.perimetre) is not None:
         inside.add("")
     return tuple(sorted(inside))

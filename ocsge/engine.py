@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ocsge.covers import absorb_fallback, class_cover_table, cover_flags, layer_cover_tables
+from ocsge.regions.anchor import ChangeMinima
 from ocsge.regions.built import BuiltAggregation
 from ocsge.regions.composition import Composition
 from ocsge.regions.evidence import COVERS, USAGES, EvidenceTables
@@ -35,6 +36,9 @@ class Engine:
 
     composition: Composition
     """Shares that decide the final cover of a piece."""
+
+    change: ChangeMinima
+    """What a change between two states must reach."""
 
 
 def engine_of(rules: Rules, grid: Grid, *, numbering: str | None) -> Engine:
@@ -79,6 +83,10 @@ def engine_of(rules: Rules, grid: Grid, *, numbering: str | None) -> Engine:
             erosion_m=zone["erosion_m"],
             minimum_area_m2=zone["minimum_area_m2"],
             minimum_hole_m2=zone["minimum_hole_m2"],
+        ),
+        change=ChangeMinima(
+            area_px=grid.pixels(rules.change["minimum_area_m2"]),
+            width_px=rules.change["minimum_width_m"] * grid.pixels_per_m,
         ),
         composition=Composition(
             tree_share=rules.composition["tree_share"],

@@ -21,6 +21,7 @@ import pyogrio
 
 from ocsge.errors import CrsError, OcsgeError, OutputError
 from ocsge.publish import json_bytes, publish
+from ocsge.styles import change_states
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -86,6 +87,7 @@ def write_gpkg(
     layer: str,
     styles: Sequence[LayerStyle] = (),
     provenance: Mapping[str, object] | None = None,
+    fields: Callable[[gpd.GeoDataFrame], gpd.GeoDataFrame] | None = None,
 ) -> None:
     """Write polygons as a GeoPackage with the fields of IGN's product, ours after them, and styles for QGIS.
 
@@ -102,6 +104,8 @@ def write_gpkg(
         Kept in the table ``layer_styles``, where QGIS finds them.
     provenance
         Values kept in the metadata of the layer: text as it is, anything else as JSON.
+    fields
+        Gives the polygons the fields of another product, such as :func:`change_fields`; None: :func:`ign_fields`.
 
     Raises
     ------
@@ -110,7 +114,7 @@ def write_gpkg(
     OutputError
         When the file cannot be written or read back.
     """
-    fields = ign_fields(_exported(frame))
+    written = (fields or ign_fields)(_exported(frame))
     metadata = {
         key: value if isinstance(value, str) else json_bytes(value).decode().strip()
         for key, value in (provenance or {}).items()
@@ -120,7 +124,7 @@ def write_gpkg(
         """Write the layer and its styles with a date that does not change."""
         with _fixed_gdal_date():
             pyogrio.write_dataframe(
-                fields,
+                written,
                 temporary,
                 layer=layer,
                 driver="GPKG",
@@ -137,7 +141,7 @@ def write_gpkg(
 
     def verify(temporary: Path) -> None:
         """Refuse a file that lacks features."""
-        if pyogrio.read_info(temporary, layer=layer, force_feature_count=True)["features"] != len(fields):
+        if pyogrio.read_info(temporary, layer=layer, force_feature_count=True)["features"] != len(written):
             raise OutputError("rows are missing")
 
     publish(path, _gdal_refusals(write, path), verify=verify)
@@ -180,6 +184,20 @@ def ign_fields(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(
         pd.concat([fields, pd.DataFrame(ours)], axis="columns"), geometry=frame.geometry.rename("the_geom")
     )
+
+
+def change_fields(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return the coverage of two millésimes under the field names of IGN's products of difference.
+
+    ``artif_1`` and ``artif_2`` are ``artif`` or ``non artif``; ``aire`` is m²; ``etat`` is ``gain``, ``loss``, or the
+    state that did not change.
+    """
+    fields = pd.DataFrame(frame.drop(columns=["area_px", "area_m2", frame.geometry.name]))
+    for name in ("artif_1", "artif_2"):
+        fields[name] = np.where(frame[name].to_numpy(bool), "artif", "non artif")
+    fields["etat"] = change_states(frame)
+    fields["aire"] = frame["area_m2"].astype("float64")
+    return gpd.GeoDataFrame(fields, geometry=frame.geometry.rename("the_geom"))
 
 
 def write_csv(frame: pd.DataFrame, path: Path, *, profile: Profile = "machine") -> None:

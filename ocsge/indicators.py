@@ -20,9 +20,9 @@ from ocsge.tables import (
     REASON_MARKERS,
     STOCK,
     STOCK_LONG,
-    Schema,
     pixels_per_m2,
     require,
+    typed,
 )
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def stock(
     table["model"] = model
     table["rules_version"] = rules.fingerprint[:FINGERPRINT_CHARACTERS]
     table["flags"] = _flags(table["coverage_pct"], (*flags, *_chosen_exemptions(rules)))
-    return _typed(table.reset_index(), STOCK)
+    return typed(table.reset_index(), STOCK, where=WHERE)
 
 
 def stock_long(
@@ -218,7 +218,7 @@ def stock_long(
     table["area_ha"] = table["area"].astype("float64") / per_ha
     table["artif_area_ha"] = table["artif_area"].astype("float64") / per_ha
     table["millesime"] = millesime
-    return _typed(table, STOCK_LONG)
+    return typed(table, STOCK_LONG, where=WHERE)
 
 
 def round_largest_remainder(values: ArrayLike, *, decimals: int) -> NDArray[np.float64]:
@@ -330,16 +330,3 @@ def _flags(coverage_pct: pd.Series, of_the_run: Sequence[str]) -> list[str]:
         return (f"coverage<{COMPLETE_PCT:g}",) if coverage < COMPLETE_PCT else ()
 
     return ["+".join((*own(coverage), *of_the_run)) for coverage in coverage_pct.astype("float64")]
-
-
-def _typed(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    kinds = {"text": "str", "int64": "int64", "float64": "float64", "bool": "bool"}
-    wanted = {
-        name: "Int64" if column.dtype == "int64" and column.nullable else kinds[column.dtype]
-        for name, column in schema.columns.items()
-    }
-    # numbers may come as text from a file of communes
-    numbers = {name: pd.to_numeric(table[name]) for name, kind in wanted.items() if kind == "Int64"}
-    typed = table.assign(**numbers)[list(wanted)].astype(wanted)
-    require(typed, schema, where=WHERE)
-    return typed

@@ -86,7 +86,14 @@ def _end_to_end(parts: Sequence[Derivation]) -> Derivation:
         parts[-1],
         stock=pd.concat([part.stock for part in parts], ignore_index=True),
         stock_long=pd.concat([part.stock_long for part in parts], ignore_index=True),
+        flow=_together([part.flow for part in parts]),
+        change_matrix=_together([part.change_matrix for part in parts]),
         reused=all(part.reused for part in parts),
         commune_codes=tuple(code for part in parts for code in part.commune_codes),
         warnings=tuple(dict.fromkeys(text for part in parts for text in part.warnings)),
     )
+
+
+def _together(tables: Sequence[pd.DataFrame | None]) -> pd.DataFrame | None:
+    found = [table for table in tables if table is not None]
+    return pd.concat(found, ignore_index=True) if found else None

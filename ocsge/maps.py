@@ -21,7 +21,7 @@ from matplotlib.path import Path as DrawnPath
 
 from ocsge.errors import CodeError, CrsError, ParameterError
 from ocsge.publish import publish
-from ocsge.styles import ARTIF_STATES, artif_states
+from ocsge.styles import ARTIF_STATES, CHANGE_STATES, artif_states, change_states
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-Kind = Literal["couverture", "artificialisation"]
+Kind = Literal["couverture", "artificialisation", "changement"]
 
 WIDTH_PX = 1600
 """Width of a map, pixels."""
@@ -129,6 +129,9 @@ def _classes(
     if kind == "artificialisation":
         classes = artif_states(frame).to_numpy(object)
         legend = [(state.value, state.colour, state.label) for state in ARTIF_STATES]
+    elif kind == "changement":
+        classes = change_states(frame).to_numpy(object)
+        legend = [(state.value, state.colour, state.label) for state in CHANGE_STATES]
     elif kind == "couverture":
         classes = frame["code_cs"].to_numpy(object)
         unknown = sorted({str(code) for code in classes} - set(colours))
@@ -136,7 +139,7 @@ def _classes(
             raise CodeError(f"cover code {', '.join(unknown)}: no colour in the nomenclature of the rules")
         legend = [(code, colour, f"{code} {labels.get(code, '')}".strip()) for code, colour in colours.items()]
     else:
-        raise ParameterError(f"map of {kind!r}: choose couverture or artificialisation")
+        raise ParameterError(f"map of {kind!r}: choose couverture, artificialisation or changement")
     met = set(classes)
     return classes, [entry for entry in legend if entry[0] in met]
 
@@ -154,6 +157,9 @@ def _totals(hectares: Mapping[str, float], kind: str) -> list[str]:
         artif = sum(area for value, area in hectares.items() if value.startswith("artif"))
         share = f"{100 * artif / whole:.1f}".replace(".", ",") if whole > 0 else "–"
         lines.append(f"dont artificialisé : {_french(artif)} ha ({share}\u00a0%)")
+    if kind == "changement":
+        gain, loss = (hectares.get(name, 0.0) for name in ("gain", "loss"))
+        lines.append(f"Flux net : {_french(gain - loss)} ha")
     return lines
 
 

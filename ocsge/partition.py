@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import shapely
 
+from ocsge.drawing import draw
 from ocsge.errors import RasterError
 from ocsge.regions.adjacency import piece_adjacency
 from ocsge.regions.composition import composed_keys, tree_share
 from ocsge.regions.evidence import OSSATURE_SHIFT, USAGE_SHIFT
 from ocsge.regions.pieces import DEFAULT_COVER, PARK, PARK_AND_PHOTOVOLTAIC, PHOTOVOLTAIC, at_edge, recoded
-from ocsge.regions.polygons import trace_polygons
-from ocsge.regions.runs import Runs, joined
 from ocsge.usage import usage_steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ocsge.domain import Domain
-    from ocsge.grid import Window
     from ocsge.regions.composition import Composition
     from ocsge.regions.pieces import Pieces
     from ocsge.rules import Rules
 
-_DRAWING_MARGIN_PX = 4
-"""Pixels drawn around the territory: a corner depends on the four pixels around it."""
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """The polygons of a domain."""
+
+    polygons: gpd.GeoDataFrame
+    """Table ``POLYGONS`` of :mod:`ocsge.tables`, in the row order of first pixels; ``geometry`` only inside the
+    territory, EPSG of the grid."""
+
+    adjacency: NDArray[np.int64]
+    """(m, 3) row, row, shared pixel sides."""
+
+    pieces: Pieces
+    """Where each polygon lies: the label of a run is the row of its polygon."""
 
 
-def partition(
-    pieces: Pieces, *, domain: Domain, rules: Rules, composition: Composition
-) -> tuple[gpd.GeoDataFrame, NDArray[np.int64]]:
+def partition(pieces: Pieces, *, domain: Domain, rules: Rules, composition: Composition) -> Partition:
     """Return the polygons of a domain and their adjacency.
 
     Parameters
@@ -46,14 +54,6 @@ def partition(
         Codes and usage rules.
     composition
         Shares that decide the final cover.
-
-    Returns
-    -------
-    polygons : GeoDataFrame
-        Table ``POLYGONS`` of :mod:`ocsge.tables`, in the row order of first pixels; ``geometry`` only inside the
-        territory, EPSG of the grid.
-    adjacency : ndarray
-        (m, 3) row, row, shared pixel sides.
 
     Raises
     ------
@@ -76,16 +76,7 @@ def partition(
         pieces.runs.row_ptr, pieces.runs.start, pieces.label, pieces.runs.width, len(pieces.value)
     )
     rule, default_px = _usage_provenance(pieces, usage, rules)
-    drawn, labels = _around_territory(pieces, domain)
-    geometry = trace_polygons(
-        labels.row_ptr,
-        labels.start,
-        labels.value.view(np.int32),
-        wanted=in_territory,
-        grid=domain.grid,
-        window=drawn,
-        tolerance_px=rules.simplification["tolerance_m"] * domain.grid.pixels_per_m,
-    )
+    geometry = draw(pieces.runs, pieces.label, wanted=in_territory, domain=domain, rules=rules)
     area = domain.grid.area_m2
     table = pd.DataFrame(
         {
@@ -110,19 +101,8 @@ def partition(
             "in_territory": in_territory,
         }
     ).astype({"commune_code": "str", "code_cs": "str", "code_us": "str"})
-    return gpd.GeoDataFrame(table, geometry=geometry, crs=domain.grid.epsg), adjacency
-
-
-def _around_territory(pieces: Pieces, domain: Domain) -> tuple[Window, Runs]:
-    """Return the bounds of the territory and a margin, and the pieces there: no border farther away is drawn.
-
-    An arc lies on the border of its piece, and what is in the way of its simplification lies between its points.
-    """
-    bounds = tuple(shapely.bounds(domain.territory).tolist())
-    window = domain.grid.window_of(bounds).grown(_DRAWING_MARGIN_PX, within=domain.window)
-    runs = pieces.runs
-    labels = Runs(row_ptr=runs.row_ptr, start=runs.start, value=pieces.label.view(np.uint32), width=runs.width)
-    return window, joined([(domain.window, labels)], window=window)
+    polygons = gpd.GeoDataFrame(table, geometry=geometry, crs=domain.grid.epsg)
+    return Partition(polygons=polygons, adjacency=adjacency, pieces=pieces)
 
 
 def _goes_on_over_a_border(pieces: Pieces) -> NDArray[np.bool_]:

@@ -56,7 +56,7 @@ def run_key(
 
 
 def run_flags(
-    domain: Domain, classes: ClassEvidence | None, remarks: Sequence[Remark], *, official_zone: bool
+    domain: Domain, classes: ClassEvidence | None, remarks: Sequence[Remark], *, official_zone: bool, anchored: bool
 ) -> list[str]:
     """Return what a reader of the stock must know of the whole run."""
     flags = []
@@ -66,6 +66,8 @@ def run_flags(
         flags.append("default_cover")
     if not official_zone:
         flags.append("derived_zone_construite")
+    if anchored:
+        flags.append("anchored")
     return [*flags, *dict.fromkeys(remark.flag for remark in remarks)]
 
 

@@ -9,6 +9,15 @@
     communes/12174_2022_couverture.png, _artificialisation.png
     stock.csv, stock_long.csv, stock_excel.csv                every partition of the version
 
+Of a pair of millésimes::
+
+    changes/commune_code=12174/millesimes=2019-2022/part.parquet   the coverage that carries both states
+    tables/commune_code=12174/millesimes=2019-2022/flow.parquet, change_matrix.parquet
+    communes/12174_2019-2022.gpkg, .qml, _changement.png
+    flow.csv, flow_excel.csv, change_matrix.csv                    every pair of the version
+
+A pair stands as long as both of its states: deriving one of them anew, apart, removes it.
+
 Results limited by a perimeter stand under ``perimetre=NAME/``, NAME being its file's and a digest of its ground: they
 replace neither those of whole communes nor those of another perimeter.
 """
@@ -16,55 +25,36 @@ replace neither those of whole communes nor those of another perimeter.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ocsge.export import write_csv, write_gpkg, write_json, write_parquet
+from ocsge.export import change_fields, write_csv, write_gpkg, write_json, write_parquet
 from ocsge.publish import publish
-from ocsge.styles import artif_style, couverture_style
+from ocsge.styles import artif_style, change_style, couverture_style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import geopandas as gpd
 
+    from ocsge.export import Profile
     from ocsge.rules import Rules
+    from ocsge.states import Measured, MeasuredPair, MeasuredState
     from ocsge.store import Workspace
 
-_COMBINED = ("stock.csv", "stock_long.csv", "stock_excel.csv")
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """What a run found, ready to be written."""
-
-    polygons: gpd.GeoDataFrame
-    """Table ``ARTIFICIALISED`` of the territory, with ``id`` and ``millesime``."""
-
-    stock: pd.DataFrame
-    """Table ``STOCK``."""
-
-    stock_long: pd.DataFrame
-    """Table ``STOCK_LONG``."""
-
-    communes: gpd.GeoDataFrame
-    """Outlines of the territory's communes."""
-
-    millesime: int
-    """Year described."""
-
-    perimetre: str | None
-    """Name of the perimeter, null for whole communes."""
-
-    provenance: Mapping[str, object]
-    """Inputs, rules, versions, parameters, counts; no time nor place."""
-
-    credit: str
-    """Credit line of the maps."""
+_TABLES: tuple[tuple[str, tuple[tuple[str, Profile], ...]], ...] = (
+    ("stock", (("stock.csv", "machine"), ("stock_excel.csv", "excel-fr"))),
+    ("stock_long", (("stock_long.csv", "machine"),)),
+    ("flow", (("flow.csv", "machine"), ("flow_excel.csv", "excel-fr"))),
+    ("change_matrix", (("change_matrix.csv", "machine"),)),
+)
+"""Each table, and the files that hold its rows of every partition."""
+_COMBINED = frozenset(output for _, outputs in _TABLES for output, _ in outputs)
+_PAIR = re.compile(r"(?:^|[=_])(\d{4})-(\d{4})(?=[._]|$)")
 
 
 def partition_of(commune_code: str, millesime: int, *, perimetre: str | None, kind: str) -> Path:
@@ -73,7 +63,13 @@ def partition_of(commune_code: str, millesime: int, *, perimetre: str | None, ki
     return root / kind / f"commune_code={commune_code}" / f"millesime={millesime}"
 
 
-def stem_of(commune_code: str, millesime: int) -> str:
+def pair_partition_of(commune_code: str, millesimes: tuple[int, int], *, perimetre: str | None, kind: str) -> Path:
+    """Return the folder, relative to a version, of one kind of table of a commune and pair of millésimes."""
+    root = Path() if perimetre is None else Path(f"perimetre={perimetre}")
+    return root / kind / f"commune_code={commune_code}" / f"millesimes={millesimes[0]}-{millesimes[1]}"
+
+
+def stem_of(commune_code: str, millesime: int | str) -> str:
     """Return how the names of a commune's files begin; ``hors_commune`` for ground in no known commune."""
     return f"{commune_code or 'hors_commune'}_{millesime}"
 
@@ -95,7 +91,7 @@ def published_warnings(
     return tuple(dict.fromkeys(str(text) for part in texts for text in part))
 
 
-def publish_results(workspace: Workspace, results: Results, *, rules: Rules, key: str) -> Path:
+def publish_results(workspace: Workspace, results: Measured, *, rules: Rules) -> Path:
     """Publish a new version that holds ``results`` beside the partitions of the current one; return its folder.
 
     Raises
@@ -103,28 +99,47 @@ def publish_results(workspace: Workspace, results: Results, *, rules: Rules, key
     OutputError
         When a file cannot be written; the current version is then untouched.
     """
-    codes = sorted(set(results.communes["commune_code"]) | set(results.polygons["commune_code"]))
+    perimetre = results.domain.perimetre
+    known = set(results.domain.communes["commune_code"])
+    codes = sorted(known.union(*(state.polygons["commune_code"] for state in results.states)))
     # "" too: ground in no known commune may have been part of an earlier run of this territory, not of this one
-    replaced = {(code, results.millesime) for code in (*codes, "")}
+    replaced = {(code, state.millesime) for code in (*codes, "") for state in results.states}
 
     def carry(relative: Path) -> bool:
-        """Return whether a file of the current version stays in the next one."""
-        if results.perimetre is not None and relative.parts[0] == f"perimetre={results.perimetre}":
-            # a perimeter is derived at once: nothing of an earlier run of it stays at this millésime
-            year = f"millesime={results.millesime}" in relative.parts or f"_{results.millesime}" in relative.name
-            return not year and relative.name not in _COMBINED
-        return relative.name not in _COMBINED and not _belongs(relative, replaced, results.perimetre)
+        """Return whether a file of the current version goes into the new one."""
+        if relative.name in _COMBINED:
+            return False
+        if perimetre is not None and relative.parts[0] == f"perimetre={perimetre}":
+            # nothing of an earlier run of this ground stays at these millésimes, whichever commune it was in
+            years = _millesimes_of(relative)
+            return not years & {state.millesime for state in results.states}
+        return not _belongs(relative, replaced, perimetre)
 
     def fill(folder: Path) -> None:
-        """Write the communes of the run, and the tables of all communes and perimeters anew."""
+        """Write the files of these results, then the tables of every partition."""
         for code in codes:
-            _write_commune(folder, code, results, rules)
-        _combine(folder if results.perimetre is None else folder / f"perimetre={results.perimetre}")
+            for state in results.states:
+                _write_commune(folder, code, results, state, rules)
+            for pair in results.pairs:
+                _write_pair(folder, code, results, pair)
+        _combine(folder if perimetre is None else folder / f"perimetre={perimetre}")
         for other in [folder, *sorted(folder.glob("perimetre=*"))]:
             if not (other / "stock.csv").exists() and (other / "tables").is_dir():
                 _combine(other)
 
-    return workspace.publish_version(fill, key=key, carry=carry)
+    return workspace.publish_version(fill, key=results.key, carry=carry)
+
+
+def _millesimes_of(relative: Path) -> set[int]:
+    """Return the millésimes that a file of a version describes, from its folders or its name."""
+    for part in relative.parts:
+        if part.startswith(("millesime=", "millesimes=")):
+            return {int(year) for year in part.partition("=")[2].split("-")}
+    pair = _PAIR.search(relative.name)
+    if pair is not None:
+        return {int(year) for year in pair.groups()}
+    single = re.search(r"_(\d{4})(?=[._]|$)", relative.name)
+    return {int(single.group(1))} if single else set()
 
 
 def _belongs(relative: Path, replaced: set[tuple[str, int]], perimetre: str | None) -> bool:
@@ -133,68 +148,135 @@ def _belongs(relative: Path, replaced: set[tuple[str, int]], perimetre: str | No
     inside = parts[0].removeprefix("perimetre=") if parts[0].startswith("perimetre=") else None
     if inside != perimetre:
         return False
-    for code, millesime in replaced:
-        if f"commune_code={code}" in parts and f"millesime={millesime}" in parts:
-            return True
-        stem = stem_of(code, millesime)
-        if relative.name.startswith((f"{stem}.", f"{stem}_")):
-            return True
-    return False
+    years = _millesimes_of(relative)
+    return any(
+        millesime in years and (f"commune_code={code}" in parts or relative.name.startswith(stem_of(code, "")))
+        for code, millesime in replaced
+    )
 
 
-def _write_commune(folder: Path, code: str, results: Results, rules: Rules) -> None:
+def _place(folder: Path, partition: Path) -> Path:
+    path = folder / partition
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _write_commune(folder: Path, code: str, results: Measured, state: MeasuredState, rules: Rules) -> None:
+    """Write the tables, polygons and maps of a commune at a millésime."""
+    perimetre = results.domain.perimetre
+
     def place(kind: str) -> Path:
-        """Return the folder of one kind of file of the commune, made if needed."""
-        path = folder / partition_of(code, results.millesime, perimetre=results.perimetre, kind=kind)
-        path.mkdir(parents=True, exist_ok=True)
-        return path
+        """Return the folder of one kind of file."""
+        return _place(folder, partition_of(code, state.millesime, perimetre=perimetre, kind=kind))
 
-    polygons = results.polygons[results.polygons["commune_code"] == code].reset_index(drop=True)
-    write_json(dict(results.provenance), place("runs") / "run.json")
-    for name, table in (("stock", results.stock), ("stock_long", results.stock_long)):
+    polygons = state.polygons[state.polygons["commune_code"] == code].reset_index(drop=True)
+    write_json(dict(state.provenance), place("runs") / "run.json")
+    for name, table in (("stock", state.stock), ("stock_long", state.stock_long)):
         rows = table[table["commune_code"] == code]
         publish(place("tables") / f"{name}.parquet", partial(rows.to_parquet, index=False))
     if polygons.empty:
         return
-    write_parquet(polygons, place("polygons") / "part.parquet", provenance={"key": results.provenance["key"]})
-    from ocsge.maps import draw_map  # noqa: PLC0415  (matplotlib weighs on the engine's memory until it is needed)
-
+    write_parquet(polygons, place("polygons") / "part.parquet", provenance={"key": results.key})
     leaves = [entry for entry in rules.couvertures if entry.is_leaf]
     colours = {entry.code: entry.colour for entry in leaves}
     labels = {entry.code: entry.label_fr for entry in leaves}
     files = place("runs").parents[2] / "communes"
     files.mkdir(exist_ok=True)
-    stem = stem_of(code, results.millesime)
+    stem = stem_of(code, state.millesime)
     write_gpkg(
         polygons,
         files / f"{stem}.gpkg",
-        layer=f"artif_{results.millesime}_{code or 'hors_commune'}",
+        layer=f"artif_{state.millesime}_{code or 'hors_commune'}",
         styles=(artif_style(), couverture_style(colours, labels)),
-        provenance={"key": results.provenance["key"], "credit": results.credit},
+        provenance={"key": results.key, "credit": results.credit},
     )
-    outline = results.communes.loc[results.communes["commune_code"] == code]
-    name = outline["nom"].iloc[0] if len(outline) else "hors commune connue"
     for kind, what in (("couverture", "Couverture du sol"), ("artificialisation", "Artificialisation")):
-        draw_map(
+        _draw(
             polygons,
             files / f"{stem}_{kind}.png",
-            kind=kind,  # type: ignore[arg-type]
-            title=f"{what} – {name} ({code}), {results.millesime}",
+            results,
+            code,
+            kind=kind,
+            what=what,
+            when=str(state.millesime),
             colours=colours,
             labels=labels,
-            outline=outline.geometry.iloc[0] if len(outline) and results.perimetre is None else None,
-            credit=results.credit,
         )
+
+
+def _write_pair(folder: Path, code: str, results: Measured, pair: MeasuredPair) -> None:
+    """Write the coverage, tables and map of a commune over a pair of millésimes."""
+    perimetre, years = results.domain.perimetre, "-".join(map(str, pair.millesimes))
+
+    def place(kind: str) -> Path:
+        """Return the folder of one kind of file."""
+        return _place(folder, pair_partition_of(code, pair.millesimes, perimetre=perimetre, kind=kind))
+
+    for name, table in (("flow", pair.flow), ("change_matrix", pair.change_matrix)):
+        rows = table[table["commune_code"] == code]
+        publish(place("tables") / f"{name}.parquet", partial(rows.to_parquet, index=False))
+    changes = pair.changes[pair.changes["commune_code"] == code].reset_index(drop=True)
+    if changes.empty:
+        return
+    write_parquet(changes, place("changes") / "part.parquet", provenance={"key": results.key})
+    files = place("tables").parents[2] / "communes"
+    files.mkdir(exist_ok=True)
+    stem = stem_of(code, years)
+    write_gpkg(
+        changes,
+        files / f"{stem}.gpkg",
+        layer=f"changement_{years}_{code or 'hors_commune'}",
+        styles=(change_style(),),
+        provenance={"key": results.key, "credit": results.credit},
+        fields=change_fields,
+    )
+    _draw(
+        changes,
+        files / f"{stem}_changement.png",
+        results,
+        code,
+        kind="changement",
+        what="Changement",
+        when="–".join(map(str, pair.millesimes)),
+    )
+
+
+def _draw(
+    frame: gpd.GeoDataFrame,
+    path: Path,
+    results: Measured,
+    code: str,
+    *,
+    kind: str,
+    what: str,
+    when: str,
+    **legend: Mapping[str, str],
+) -> None:
+    """Draw the map of a commune."""
+    from ocsge.maps import draw_map  # noqa: PLC0415  (matplotlib weighs on the engine's memory until it is needed)
+
+    outline = results.domain.communes.loc[results.domain.communes["commune_code"] == code]
+    name = outline["nom"].iloc[0] if len(outline) else "hors commune connue"
+    whole = len(outline) > 0 and results.domain.perimetre is None
+    draw_map(
+        frame,
+        path,
+        kind=kind,  # type: ignore[arg-type]
+        title=f"{what} – {name} ({code}), {when}",
+        outline=outline.geometry.iloc[0] if whole else None,
+        credit=results.credit,
+        **legend,
+    )
 
 
 def _combine(folder: Path) -> None:
     """Write the tables of every partition of a folder as CSV files."""
-    for name, outputs in (
-        ("stock", (("stock.csv", "machine"), ("stock_excel.csv", "excel-fr"))),
-        ("stock_long", (("stock_long.csv", "machine"),)),
-    ):
+    for name, outputs in _TABLES:
         parts: Sequence[Path] = sorted(folder.glob(f"tables/*/*/{name}.parquet"))
+        if not parts:
+            continue
         table = pd.concat([pd.read_parquet(part, partitioning=None) for part in parts], ignore_index=True)
-        table = table.sort_values(["commune_code", "millesime"], kind="stable", ignore_index=True)
+        order = [column for column in ("commune_code", "millesime", "millesime_1", "millesime_2") if column in table]
+        table = table.sort_values(order, kind="stable", ignore_index=True)
         for output, profile in outputs:
-            write_csv(table, folder / output, profile=profile)  # type: ignore[arg-type]
+            write_csv(table, folder / output, profile=profile)

@@ -316,6 +316,9 @@ class Rules:
     exemption: Mapping[str, float]
     """parks_minimum_m2."""
 
+    change: Mapping[str, float]
+    """Smallest area and width of a change between two millésimes."""
+
     simplification: Mapping[str, float]
     """tolerance_m, for drawing only."""
 

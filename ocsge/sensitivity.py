@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ocsge.derivation import Derivation
-from ocsge.derive import Execution, Request, measure
 from ocsge.errors import OcsgeError
 from ocsge.rules import Rules, load_rules
+from ocsge.states import Execution, Measured, Request, measure
 from ocsge.store import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_DRAWING_TABLES = {"simplification"}
+_WITHOUT_EFFECT_ON_A_STOCK = {"simplification", "change"}
 
 
 def sensitivity(
@@ -52,10 +51,14 @@ def sensitivity(
     """
     overlay = None if rules is None else Path(rules)
     base_rules = load_rules(overlay=overlay)
-    asked = replace(request or Request(communes=(), millesime=millesime), communes=tuple(communes), millesime=millesime)
+    asked = replace(
+        request or Request(communes=(), millesimes=(millesime,)), communes=tuple(communes), millesimes=(millesime,)
+    )
     store = Workspace(Path(workspace))
     moved = [
-        value for value in base_rules.named_values if value.confidence == "low" and value.table not in _DRAWING_TABLES
+        value
+        for value in base_rules.named_values
+        if value.confidence == "low" and value.table not in _WITHOUT_EFFECT_ON_A_STOCK
     ]
     total, done = 1 + 2 * len(moved), 0
     tell = progress or (lambda *_: None)
@@ -66,14 +69,14 @@ def sensitivity(
         nonlocal done
         tell(name, done, total)
         try:
-            found = measure(asked, law, store, Execution(), reuse=False, scratch=scratch)
+            found = measure(asked, law, store, Execution(), scratch=scratch)
         finally:
             # no later run asks for these rules again: what two dozen derivations leave would only fill the disk
             shutil.rmtree(scratch.path, ignore_errors=True)
         done += 1
-        if isinstance(found, Derivation):  # measure() reuses nothing when told not to
+        if not isinstance(found, Measured):  # nothing is known to it before it derives
             raise OcsgeError("a sensitivity run was answered by a published result; please report it")
-        return found.stock
+        return found.states[-1].stock
 
     with store.locked(), store.timed("sensitivity", communes=list(communes), millesime=millesime):
         base = stock_of(base_rules, "base")

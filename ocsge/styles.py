@@ -53,6 +53,28 @@ def artif_states(frame: pd.DataFrame) -> pd.Series:
     return pd.Series(np.char.add(artif, seuil), index=frame.index, name="artif_state", dtype="str")
 
 
+CHANGE_STATES = (
+    ArtifState("gain", "Devenu artificialisé", "#8c1a4b"),
+    ArtifState("loss", "N'est plus artificialisé", "#1f7a5c"),
+    ArtifState("artif", "Artificialisé aux deux dates", "#e0b7a3"),
+    ArtifState("non artif", "Non artificialisé aux deux dates", "#eef2ea"),
+)
+"""The four states of a coverage of two millésimes, in the order of legends."""
+
+
+def change_states(frame: pd.DataFrame) -> pd.Series:
+    """Return the state of each piece of a coverage of two millésimes: a ``value`` of :data:`CHANGE_STATES`.
+
+    Parameters
+    ----------
+    frame
+        Columns ``change`` (text) and ``artif_2`` (boolean), without null.
+    """
+    still = np.where(frame["artif_2"].to_numpy(bool), "artif", "non artif")
+    changed = (frame["change"] != "none").to_numpy(bool)
+    return pd.Series(np.where(changed, frame["change"], still), index=frame.index, name="etat", dtype="str")
+
+
 @dataclass(frozen=True, slots=True)
 class LayerStyle:
     """A style of a layer for QGIS."""
@@ -81,6 +103,12 @@ def artif_style() -> LayerStyle:
     attribute = """concat("artif", if("crit_seuil", ' seuil', ''))"""
     categories = [(state.value, state.label, state.colour) for state in ARTIF_STATES]
     return LayerStyle(name="artificialisation", qml=_categorised(attribute, categories))
+
+
+def change_style() -> LayerStyle:
+    """Return the style of a coverage of two millésimes, by gain and loss."""
+    categories = [(state.value, state.label, state.colour) for state in CHANGE_STATES]
+    return LayerStyle(name="changement", qml=_categorised('"etat"', categories))
 
 
 def _categorised(attribute: str, categories: list[tuple[str, str, str]]) -> str:

@@ -317,6 +317,25 @@ def require(frame: pd.DataFrame, schema: Schema, *, where: str) -> None:
             )
 
 
+def typed(table: pd.DataFrame, schema: Schema, *, where: str) -> pd.DataFrame:
+    """Return the columns of a schema in its order and types; numbers may come as text.
+
+    Raises
+    ------
+    DataError
+        When a column is missing or null where it may not be.
+    """
+    kinds = {"text": "str", "int64": "int64", "float64": "float64", "bool": "bool"}
+    wanted = {
+        name: "Int64" if column.dtype == "int64" and column.nullable else kinds[column.dtype]
+        for name, column in schema.columns.items()
+    }
+    numbers = {name: pd.to_numeric(table[name]) for name, kind in wanted.items() if kind == "Int64"}
+    result = table.assign(**numbers)[list(wanted)].astype(wanted)
+    require(result, schema, where=where)
+    return result
+
+
 def _is_kind(values: pd.Series, column: Column) -> bool:
     dtype = values.dtype
     if column.dtype == "bool":

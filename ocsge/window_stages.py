@@ -16,8 +16,9 @@ from ocsge.errors import OcsgeError
 from ocsge.grid import Grid, Window
 from ocsge.products.cosia import RasterTile, check_class_numbers, class_strips
 from ocsge.regions import pieces as region_pieces
+from ocsge.regions.anchor import anchored_evidence, effective_evidence
 from ocsge.regions.burn import burn
-from ocsge.regions.pieces import Pieces
+from ocsge.regions.pieces import Pieces, pieces_of_state
 from ocsge.regions.runs import Runs, joined, runs_of_strips
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.regions.sweep import painted_runs
@@ -113,6 +114,59 @@ class PiecesJob:
 
     def __str__(self) -> str:
         return _place(self.grid, self.core)
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorJob:
+    """Give the evidence of a window the keys of an earlier state where nothing changed."""
+
+    workspace: Path
+    key: str
+    grid: Grid
+    whole: Window
+    window: Window
+    before: Placed
+    """Evidence of the earlier state."""
+    evidence: Placed
+    state: Path
+    """Earlier state of the whole run, piece values."""
+
+    def __str__(self) -> str:
+        return _place(self.grid, self.window)
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveJob:
+    """Take the evidence of the earlier state where two states are the same, in a window."""
+
+    workspace: Path
+    key: str
+    grid: Grid
+    whole: Window
+    window: Window
+    before: Placed
+    evidence: Placed
+    same: Path
+    """Of the whole run: 1 where both states have one key."""
+
+    def __str__(self) -> str:
+        return _place(self.grid, self.window)
+
+
+@dataclass(frozen=True, slots=True)
+class StateJob:
+    """Cut a known state of a window into pieces."""
+
+    workspace: Path
+    key: str
+    grid: Grid
+    whole: Window
+    window: Window
+    evidence: Placed
+    state: Path
+
+    def __str__(self) -> str:
+        return _place(self.grid, self.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +270,43 @@ def merge_regions(job: PiecesJob) -> PiecesResult:
     path = _artefact(job.workspace, "pieces", job.key, job.core, produce)
     # a verdict lost with the cache counts as short: the run then takes more context, which is never wrong
     return PiecesResult(path=path, context_is_enough=verdict(False).read_text() == "enough")
+
+
+def anchor_evidence(job: AnchorJob) -> Path:
+    """Return the path of the anchored evidence of a window."""
+
+    def produce(path: Path) -> None:
+        anchored_evidence(
+            _covering(job.before, job.window),
+            _covering(job.evidence, job.window),
+            _covering(((job.whole, job.state),), job.window),
+        ).save(path)
+
+    return _artefact(job.workspace, "anchored", job.key, job.window, produce)
+
+
+def keep_evidence(job: EffectiveJob) -> Path:
+    """Return the path of the evidence that a second state is made of, in a window."""
+
+    def produce(path: Path) -> None:
+        effective_evidence(
+            _covering(job.before, job.window),
+            _covering(job.evidence, job.window),
+            _covering(((job.whole, job.same),), job.window),
+        ).save(path)
+
+    return _artefact(job.workspace, "effective", job.key, job.window, produce)
+
+
+def cut_state(job: StateJob) -> Path:
+    """Return the path of the pieces of a window whose state is known."""
+
+    def produce(path: Path) -> None:
+        pieces_of_state(_covering(job.evidence, job.window), _covering(((job.whole, job.state),), job.window)).save(
+            path
+        )
+
+    return _artefact(job.workspace, "state_pieces", job.key, job.window, produce)
 
 
 def stitch(results: list[tuple[Window, Path]], *, window: Window) -> Pieces:

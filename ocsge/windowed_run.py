@@ -15,11 +15,13 @@ from ocsge.covers import cover_shapes
 from ocsge.engine import Engine, engine_of
 from ocsge.grid import Grid, Window
 from ocsge.inputs import ClassEvidence, Inputs, read_inputs
+from ocsge.regions.anchor import settle
 from ocsge.regions.burn import burn
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.regions.sweep import painted_runs
 from ocsge.regions.zone import metre_window, zone_construite
 from ocsge.run import run
+from ocsge.store import artefact_key
 from ocsge.usage import usage_shapes
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ class Found:
     inputs: Inputs
     official_zone: bool
     context_is_enough: bool
+    evidence: stages.Placed
+    """Evidence the pieces are made of, by window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,16 @@ class WindowedRun:
     window_m: int | None
     strip_rows: int
 
-    def pieces(self, sources: Sequence[Source], *, millesime: int, invalid: Invalid, assume_crs: int | None) -> Found:
-        """Run the stages up to the stitched pieces."""
+    def pieces(
+        self,
+        sources: Sequence[Source],
+        *,
+        millesime: int,
+        invalid: Invalid,
+        assume_crs: int | None,
+        after: Found | None = None,
+    ) -> Found:
+        """Run the stages up to the stitched pieces; the state is anchored to the one it comes ``after``, if any."""
         domain, grid = self.domain, self.domain.grid
         cores = self._cores()
         engine = engine_of(self.rules, grid, numbering=self.classes.numbering if self.classes else None)
@@ -103,17 +115,54 @@ class WindowedRun:
         )
         official = inputs.zone_construite
         evidence = self._evidence(cores, shapes_path, classes, built, official, engine)
-        results = self._regions(cores, evidence, engine)
-        whole = stages.stitch(
-            [(core, result.path) for core, result in zip(cores, results, strict=True)], window=domain.window
-        )
+        if after is None:
+            merged, enough = self._merged(cores, evidence, engine)
+        else:
+            merged, enough, evidence = self._merged_after(after, cores, evidence, engine)
         return Found(
-            pieces=whole,
+            pieces=merged,
             engine=engine,
             inputs=inputs,
             official_zone=official is not None,
-            context_is_enough=all(result.context_is_enough for result in results),
+            context_is_enough=enough,
+            evidence=evidence,
         )
+
+    def _merged(self, cores: list[Window], evidence: stages.Placed, engine: Engine) -> tuple[Pieces, bool]:
+        """Return the pieces of the whole domain after the minimum areas, and whether the context was enough."""
+        results = self._regions(cores, evidence, engine)
+        found = [(core, result.path) for core, result in zip(cores, results, strict=True)]
+        enough = all(result.context_is_enough for result in results)
+        return stages.stitch(found, window=self.domain.window), enough
+
+    def _merged_after(
+        self, before: Found, cores: list[Window], evidence: stages.Placed, engine: Engine
+    ) -> tuple[Pieces, bool, stages.Placed]:
+        """Return the pieces of a state anchored to an earlier one, and the evidence they are made of."""
+        store, key, grid, whole = self.store, self.key, self.domain.grid, self.domain.window
+        state = store.artefact("state", artefact_key(before=key), ".arrays", before.pieces.runs.save)
+        jobs = [
+            stages.AnchorJob(store.path, key, grid, whole, core, before.evidence, evidence, state) for core in cores
+        ]
+        anchored = self._placed("anchoring", cores, stages.anchor_evidence, jobs)
+        merged, enough = self._merged(cores, anchored, engine)
+        self.tell("changes", 0, 1)
+        settled = settle(before.pieces.runs, merged.runs, engine.change)
+        state = store.artefact("state", artefact_key(after=key), ".arrays", settled.state.save)
+        same = store.artefact("same", key, ".arrays", settled.same.save)
+        self.tell("changes", 1, 1)
+        kept = self._placed(
+            "evidence kept",
+            cores,
+            stages.keep_evidence,
+            [
+                stages.EffectiveJob(store.path, key, grid, whole, core, before.evidence, evidence, same)
+                for core in cores
+            ],
+        )
+        jobs_of_state = [stages.StateJob(store.path, key, grid, whole, core, kept, state) for core in cores]
+        pieces = self._placed("second state", cores, stages.cut_state, jobs_of_state)
+        return stages.stitch(list(pieces), window=whole), enough, kept
 
     def _layers(
         self, sources: Sequence[Source], *, millesime: int, invalid: Invalid, assume_crs: int | None

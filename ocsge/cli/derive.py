@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
     from ocsge.derivation import Derivation
 
-DEMO_COMMUNE, DEMO_MILLESIME = "12174", 2022
+DEMO_COMMUNE, DEMO_MILLESIMES = "12174", (2019, 2022)
 _FILE = click.Path(exists=True, path_type=Path)
 _WORKSPACE = click.option(
     "--workspace",
@@ -31,9 +32,18 @@ _THREADS = click.option(
 @click.command()
 @click.option("--commune", "communes", multiple=True, metavar="INSEE", help="Commune code; repeat for several.")
 @click.option("--perimetre", type=_FILE, help="File of polygons that limits the territory.")
-@click.option("--millesime", type=int, required=True, help="Year of the state to derive.")
+@click.option(
+    "--millesime",
+    "millesimes",
+    type=int,
+    multiple=True,
+    required=True,
+    help="Year of the state to derive; repeat for the flow between years, the earliest first.",
+)
 @_WORKSPACE
-@click.option("--cosia", type=_FILE, help="CoSIA raster, folder of dalles, or vector file.")
+@click.option(
+    "--cosia", type=_FILE, multiple=True, help="CoSIA raster, folder of dalles, or vector file; one a millésime."
+)
 @click.option("--numbering", help="Numbering system of the raster's classes (ocsge rules show cosia_classes).")
 @click.option(
     "--zone-construite", type=_FILE, help="Official zone construite; derived from the built ground if absent."
@@ -56,9 +66,9 @@ _THREADS = click.option(
 def derive(  # noqa: PLR0917  (click passes by name)
     communes: tuple[str, ...],
     perimetre: Path | None,
-    millesime: int,
+    millesimes: tuple[int, ...],
     workspace: Path,
-    cosia: Path | None,
+    cosia: tuple[Path, ...],
     numbering: str | None,
     zone_construite: Path | None,
     rules: Path | None,
@@ -75,7 +85,7 @@ def derive(  # noqa: PLR0917  (click passes by name)
     _derive_and_print(
         communes=communes,
         perimetre=perimetre,
-        millesime=millesime,
+        millesime=millesimes,
         workspace=workspace,
         cosia=cosia,
         numbering=numbering,
@@ -103,9 +113,9 @@ def derive(  # noqa: PLR0917  (click passes by name)
 @_JOBS
 @_THREADS
 def demo(workspace: Path, jobs: int, threads: int | None) -> None:
-    """Derive the embedded commune, Olemps (12174, Aveyron), at 2022 from its real BD TOPO layers."""
+    """Derive the embedded commune, Olemps (12174, Aveyron), from its real BD TOPO layers: 2019, 2022 and the flow."""
     _derive_and_print(
-        communes=(DEMO_COMMUNE,), millesime=DEMO_MILLESIME, workspace=workspace, jobs=jobs, threads=threads
+        communes=(DEMO_COMMUNE,), millesime=DEMO_MILLESIMES, workspace=workspace, jobs=jobs, threads=threads
     )
 
 
@@ -134,7 +144,7 @@ def _derive_and_print(**request: object) -> None:
             result = derive_territory(**request, progress=advance)  # type: ignore[arg-type]
         except CommunesFailedError as error:
             result, failed = error.done, error
-    _print_stock(console, result)
+    _print_results(console, result)
     for text in result.warnings:
         click.echo(f"warning: {text}", err=True)
     if failed is not None:
@@ -150,17 +160,31 @@ def _first_run() -> bool:
     return not any(Path(ocsge.regions.__path__[0]).glob("__pycache__/*.nbi"))
 
 
-def _print_stock(console: Console, result: Derivation) -> None:
+def _print_results(console: Console, result: Derivation) -> None:
+    for millesime in result.millesimes:
+        _print_stock(console, result, millesime)
+    if result.flow is not None:
+        _print_flow(console, result.flow)
+    if result.reused:
+        console.print("Nothing had changed: the result of an earlier run was reused.")
+    console.print("L'évaluation de l'artificialisation n'est pas une règle de constructibilité.")
+    console.print(f"Files, in {_shown(result.version)}:")
+    for path in result.files():
+        console.print(f"  {path.relative_to(result.version)}", highlight=False)
+
+
+def _print_stock(console: Console, result: Derivation, millesime: int) -> None:
     from rich.table import Table
 
-    title = f"Artificialised land (stock) at {result.millesime}"
+    stock = result.stock[result.stock["millesime"] == millesime]
+    title = f"Artificialised land (stock) at {millesime}"
     if result.perimetre is not None:
         title += f", within {result.perimetre}"
     # the flag says that an exemption was chosen, even where it takes nothing out
-    exempted = any("exempted_" in flags for flags in result.stock["flags"])
+    exempted = any("exempted_" in flags for flags in stock["flags"])
     columns = ["commune", "nom", "surface ha", "stock ha", "part %", "min ha", "max ha"]
     table = Table(*columns, *(["after exemptions ha"] if exempted else []), title=title)
-    for row in result.stock.itertuples():
+    for row in stock.itertuples():
         table.add_row(
             str(row.commune_code),
             _text(row.nom),
@@ -172,19 +196,33 @@ def _print_stock(console: Console, result: Derivation) -> None:
             *([_number(row.stock_after_exemptions_ha, 1)] if exempted else []),
         )
     console.print(table)
-    for row in result.stock.itertuples():
+    for row in stock.itertuples():
         console.print(
             f"{row.commune_code}: {_number(row.stock_impermeable_ha, 1)} ha impermeable; matrix alone "
             f"{_number(row.matrix_ha, 1)} ha; default usage {_number(row.usage_default_pct, 1)} % of the surface; "
             f"coverage {_number(row.coverage_pct, 1)} %; flags: {str(row.flags).replace('+', ', ') or 'none'}",
             highlight=False,
         )
-    if result.reused:
-        console.print("Nothing had changed: the result of an earlier run was reused.")
-    console.print("L'évaluation de l'artificialisation n'est pas une règle de constructibilité.")
-    console.print(f"Files, in {_shown(result.version)}:")
-    for path in result.files():
-        console.print(f"  {path.relative_to(result.version)}", highlight=False)
+
+
+def _print_flow(console: Console, flow: pd.DataFrame) -> None:
+    from rich.table import Table
+
+    table = Table(title="Flow of artificialised land, hectares")
+    for name in ("commune", "years", "stock 1", "stock 2", "gain", "loss", "net", "net a year"):
+        table.add_column(name, no_wrap=True)
+    for row in flow.itertuples():
+        table.add_row(
+            str(row.commune_code),
+            f"{row.millesime_1}–{row.millesime_2}",
+            _number(row.stock_1_ha, 1),
+            _number(row.stock_2_ha, 1),
+            _number(row.gain_ha, 2),
+            _number(row.loss_ha, 2),
+            _number(row.net_ha, 2),
+            _number(row.net_ha_an, 2),
+        )
+    console.print(table)
 
 
 def _text(value: object) -> str:

@@ -141,10 +141,16 @@ def sensitivity(
     from rich.console import Console
     from rich.progress import Progress
 
-    from ocsge.derive import Request
     from ocsge.sensitivity import sensitivity as measure_sensitivity
+    from ocsge.states import Request
 
-    request = Request(communes=communes, millesime=millesime, cosia=cosia, numbering=numbering, resolution=resolution)
+    request = Request(
+        communes=communes,
+        millesimes=(millesime,),
+        cosia=() if cosia is None else (cosia,),
+        numbering=numbering,
+        resolution=resolution,
+    )
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("derivations", total=None)
         table = measure_sensitivity(

@@ -11,6 +11,7 @@ Nothing pixel-sized is kept: rows become runs, runs become regions, regions a gr
     evidence  class runs × intervals → runs that carry cover, usage, rule, commune
     graph   runs → connected regions → border graph
     minimum_areas  undersized regions absorbed, in the order of their areas
+    anchor  a second state that starts from the first: same evidence, same answer
     pieces  regions cut by commune, joined across windows, composition decided
     corners, simplify, polygons  pieces → arcs shared by neighbours → polygons
 """

@@ -132,14 +132,31 @@ def pieces_of_window(evidence: Runs, graph: RegionGraph, absorbed: Absorbed, *, 
         absorbed.key,
         *cut,
     )
-    label, count = label_runs(row_ptr, start, value, core.width, OUTSIDE)
+    return _filled(evidence, Runs(row_ptr=row_ptr, start=start, value=value, width=core.width), cut)
+
+
+def pieces_of_state(evidence: Runs, state: Runs) -> Pieces:
+    """Return the pieces of a window whose keys and communes are known, filled from its evidence.
+
+    Parameters
+    ----------
+    evidence
+        What the pieces are made of.
+    state
+        Piece values over the same window.
+    """
+    return _filled(evidence, state, (0, state.height, 0, state.width))
+
+
+def _filled(evidence: Runs, state: Runs, cut: tuple[int, int, int, int]) -> Pieces:
+    """Return the connected pieces of a state, with what lies under them in a part of the evidence's window."""
+    label, count = label_runs(state.row_ptr, state.start, state.value, state.width, OUTSIDE)
     cover_px, rule_px, flag_px, in_zone = _accumulate(
-        evidence.row_ptr, evidence.start, evidence.value, evidence.width, row_ptr, start, label, count, *cut
+        evidence.row_ptr, evidence.start, evidence.value, evidence.width, state.row_ptr, state.start, label, count, *cut
     )
     values = np.empty(count, dtype=np.uint32)
-    values[label[label >= 0]] = value[label >= 0]
-    runs = Runs(row_ptr=row_ptr, start=start, value=value, width=core.width)
-    return Pieces(runs, label, values, cover_px, rule_px, flag_px, in_zone)
+    values[label[label >= 0]] = state.value[label >= 0]
+    return Pieces(state, label, values, cover_px, rule_px, flag_px, in_zone)
 
 
 def nothing(window: Window) -> Pieces:

@@ -49,10 +49,10 @@ def built_cells(built: Runs, *, window: Window, pixels_per_m: int) -> NDArray[np
 
 def zone_construite(built: NDArray[np.bool_], zone: ZoneConstruite) -> Runs:
     """Return the zone construite of built 1 m cells, as runs of 0 and 1 on the same cells."""
-    grown = _within(built, True, zone.dilation_m)
+    grown = within(built, True, zone.dilation_m)
     if zone.erosion_m > 0:
         # in place: the cells of a run are its largest arrays
-        near_outside = _within(grown, False, zone.erosion_m)
+        near_outside = within(grown, False, zone.erosion_m)
         np.logical_not(near_outside, out=near_outside)
         np.logical_and(grown, near_outside, out=grown)
         del near_outside
@@ -144,7 +144,7 @@ _BLOCK_ROWS = 512
 
 
 @njit(cache=True, nogil=True)
-def _within(mask, wanted, radius):  # type: ignore[no-untyped-def]
+def within(mask, wanted, radius):  # type: ignore[no-untyped-def]
     """Return the cells whose centre is within ``radius`` cells of a cell where ``mask`` is ``wanted``.
 
     Vertical distances by two scans of each column, then every cell paints the columns it reaches: linear and exact.
