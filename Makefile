@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: $(STAMP) ## Derive Olemps (12174) at 2022 from its real layers; print stock, share and where the files are
+demo: $(STAMP) ## Derive Olemps (12174) at 2019 and 2022 from its real layers; print stocks, flow and where the files are
 	$(BIN)/ocsge demo
 
 test: $(STAMP) lint ## Check style, types and contracts, then run every test

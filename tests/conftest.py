@@ -46,6 +46,13 @@ def olemps_2018(olemps: Derivation) -> Derivation:
 
 
 @pytest.fixture(scope="session")
+def olemps_pair(tmp_path_factory: pytest.TempPathFactory) -> Derivation:
+    """Olemps at 2019 and 2022, the demonstration, in a workspace of its own."""
+    workspace = tmp_path_factory.mktemp("olemps_pair") / "workspace"
+    return derive(communes=[OLEMPS], millesime=(2019, 2022), workspace=workspace)
+
+
+@pytest.fixture(scope="session")
 def hamlet(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """A scene of 0.04 km²; its only commune is 32001."""
     return make_scene(tmp_path_factory.mktemp("hamlet"), area_km2=0.04, seed=1)

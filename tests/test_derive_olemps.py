@@ -213,7 +213,7 @@ def test_csv_parquet_geopackage_and_terminal_show_the_same_stock(
     assert drawn.loc[drawn["artif"] == "artif", "aire"].sum() / 1e4 == pytest.approx(stock_ha, abs=1e-9)
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as stop:
-        main(["demo", "--workspace", str(version.parents[1])])
+        main(["derive", "--commune", OLEMPS, "--millesime", "2022", "--workspace", str(version.parents[1])])
     assert stop.value.code == 0
     shown = capsys.readouterr().out
     (line,) = [line for line in shown.splitlines() if line.startswith(f"│ {OLEMPS} ")]

@@ -26,11 +26,11 @@ from rasterio.transform import Affine
 
 import ocsge
 from ocsge.cli import cli, main
-from ocsge.derive import Execution, Measured, Request, measure
 from ocsge.rule_tables import TABLES
 from ocsge.rules import load_rules
+from ocsge.states import Execution, Measured, Request, measure
 from ocsge.store import Workspace
-from ocsge.tables import ARTIFICIALISED, STOCK, STOCK_LONG, Schema
+from ocsge.tables import ARTIFICIALISED, CHANGE_MATRIX, CHANGES, FLOW, STOCK, STOCK_LONG, Schema
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -157,7 +157,12 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
 def stock_of(terminal: Terminal, workspace: str) -> pd.Series:
     version = Workspace(terminal.folder / workspace).current()
     assert version is not None
-    return pd.read_csv(version / "stock.csv", dtype={"commune_code": str}).set_index("commune_code").loc["12174"]
+    return (
+        pd.read_csv(version / "stock.csv", dtype={"commune_code": str})
+        .set_index("commune_code")
+        .loc[["12174"]]
+        .iloc[-1]
+    )
 
 
 def run_python(document: Path, folder: Path) -> str:
@@ -270,7 +275,9 @@ def test_a_command_and_its_options_are_helped_and_documented(path: str, command:
             assert f"`{option.opts[0]}" in documented, f"{path} {option.opts[0]} is named in no document"
 
 
-@pytest.mark.parametrize("schema", [ARTIFICIALISED, STOCK, STOCK_LONG], ids=lambda schema: schema.name)
+@pytest.mark.parametrize(
+    "schema", [ARTIFICIALISED, STOCK, STOCK_LONG, CHANGES, FLOW, CHANGE_MATRIX], ids=lambda schema: schema.name
+)
 def test_every_column_of_a_table_is_described_with_its_unit(schema: Schema) -> None:
     rows = [line for line in RESULTS.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
     for name, column in schema.columns.items():
@@ -285,14 +292,14 @@ def test_every_file_of_a_version_is_described(terminal: Terminal) -> None:
     assert version is not None
     text = RESULTS.read_text(encoding="utf-8")
     for path in version.rglob("*"):
-        name = path.name.removeprefix("12174_2022")
+        name = re.sub(r"^12174_20(19-2022|19|22)", "", path.name)
         assert not path.is_file() or name in text, f"docs/results.md does not name {path.name}"
 
 
 def test_every_flag_of_a_stock_is_described(terminal: Terminal) -> None:
     text = RESULTS.read_text(encoding="utf-8")
     flags = str(stock_of(terminal, "demo")["flags"]).split("+")
-    assert flags == ["default_cover", "derived_zone_construite"]
+    assert flags == ["default_cover", "derived_zone_construite", "anchored"]
     for flag in (*flags, "preview", "no_data"):
         assert f"| `{flag}` |" in text
 

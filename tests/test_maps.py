@@ -158,7 +158,7 @@ def test_a_map_without_polygon_without_metres_or_of_another_kind_is_refused(poly
         draw_map(polygons[2:], path, kind="artificialisation", title="x")
     with pytest.raises(CrsError, match="projected"):
         draw_map(polygons[:2].to_crs(4326), path, kind="artificialisation", title="x")
-    with pytest.raises(ParameterError, match="choose couverture or artificialisation"):
+    with pytest.raises(ParameterError, match="choose couverture, artificialisation or changement"):
         draw_map(polygons, path, kind="usage", title="x")
 
 

@@ -195,10 +195,11 @@ def derived(case: Case) -> gpd.GeoDataFrame:
         engine=engine.windows,
     )
     pieces = stitched([(window, merged.pieces)], window=window)
-    polygons, adjacency = partition(pieces, domain=domain, rules=RULES, composition=engine.composition)
+    part = partition(pieces, domain=domain, rules=RULES, composition=engine.composition)
+    polygons = part.polygons
     # the square goes on all around in the mind of the reader: its edge is no edge of the analysis
     polygons["at_edge"] = False
-    return gpd.GeoDataFrame(artificialise(polygons, adjacency, RULES), crs=2154)
+    return gpd.GeoDataFrame(artificialise(polygons, part.adjacency, RULES), crs=2154)
 
 
 def kind_of(row: pd.Series) -> str:

@@ -10,9 +10,9 @@ import pytest
 import shapely
 
 from ocsge.cli import main
-from ocsge.derive import Request, derive
 from ocsge.rules import load_rules
 from ocsge.sensitivity import sensitivity
+from ocsge.states import Request, derive
 from ocsge.store import Workspace
 
 if TYPE_CHECKING:

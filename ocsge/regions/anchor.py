@@ -5,7 +5,7 @@ second one is *anchored*. Where the evidence of both dates has one key, it takes
 that ground; elsewhere its own evidence speaks. After the minimum areas, a change is the connected ground whose key
 differs, whatever the keys; one below the minimum area or narrower than the minimum width is undone.
 
-Source: the method and its measure are described in ``docs/change.md``; the two minima are ``rules/change.csv``.
+Source: ``docs/change.md`` says why; the two minima are ``rules/change.csv``.
 """
 
 from __future__ import annotations

@@ -270,31 +270,33 @@ def _accumulate(  # type: ignore[no-untyped-def]
     flag_px = np.zeros((count, _FLAGS), np.int64)
     in_zone = np.zeros(count, np.bool_)
     for r in range(first, last):
-        j = out_ptr[r - first]
+        j, j_end = out_ptr[r - first], out_ptr[r - first + 1]
         for i in range(row_ptr[r], row_ptr[r + 1]):
             stop = start[i + 1] if i + 1 < row_ptr[r + 1] else width
             a, b = max(start[i], left), min(stop, right)
-            if a >= b:
-                continue
-            while j + 1 < out_ptr[r - first + 1] and out_start[j + 1] <= a - left:
-                j += 1
-            g = label[j]
-            if g < 0:
-                continue
             v = np.int64(value[i])
-            cover_px[g, v & 15] += b - a
-            rule_px[g, (v >> RULE_SHIFT) & MAX_USAGE_RULES] += b - a
-            park, photovoltaic = (v >> PARK_SHIFT) & 1, (v >> (PARK_SHIFT + 1)) & 1
-            if park:
-                flag_px[g, PARK] += b - a
-            if photovoltaic:
-                flag_px[g, PHOTOVOLTAIC] += b - a
-            if park and photovoltaic:
-                flag_px[g, PARK_AND_PHOTOVOLTAIC] += b - a
-            if (v >> DEFAULT_SHIFT) & 1:
-                flag_px[g, DEFAULT_COVER] += b - a
-            if (v >> ZONE_SHIFT) & 1:
-                in_zone[g] = True
+            while a < b:
+                # a state that is given may change where the evidence does not
+                while j + 1 < j_end and out_start[j + 1] <= a - left:
+                    j += 1
+                end = min(b, out_start[j + 1] + left) if j + 1 < j_end else b
+                size, g = end - a, label[j]
+                a = end
+                if g < 0:
+                    continue
+                cover_px[g, v & 15] += size
+                rule_px[g, (v >> RULE_SHIFT) & MAX_USAGE_RULES] += size
+                park, photovoltaic = (v >> PARK_SHIFT) & 1, (v >> (PARK_SHIFT + 1)) & 1
+                if park:
+                    flag_px[g, PARK] += size
+                if photovoltaic:
+                    flag_px[g, PHOTOVOLTAIC] += size
+                if park and photovoltaic:
+                    flag_px[g, PARK_AND_PHOTOVOLTAIC] += size
+                if (v >> DEFAULT_SHIFT) & 1:
+                    flag_px[g, DEFAULT_COVER] += size
+                if (v >> ZONE_SHIFT) & 1:
+                    in_zone[g] = True
     return cover_px, rule_px, flag_px, in_zone
 
 
