@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ocsge.derivation import Derivation
     from tests.conftest import Registered
 
-YEARS = (2019, 2022)
+YEARS = (2023, 2024)  # after every date of the scene: only the images differ
 SETTINGS = {"numbering": "cosia_vector_numero", "resolution": 0.5}
 SEALED = 3
 SIDE_M = 60
@@ -130,12 +130,13 @@ def test_gain_less_loss_is_the_difference_of_the_stocks_to_the_pixel(pair: Deriv
 def test_noise_along_borders_is_no_change_and_the_car_park_is(pair: Derivation, field: tuple[int, int]) -> None:
     changes = pair.changes()
     moved = changes[changes["change"] != "none"]
-    gained = moved.loc[moved["change"] == "gain", "area_m2"].sum()
-    assert gained == pytest.approx(SIDE_M**2, rel=0.15)
-    assert moved.loc[moved["change"] == "loss", "area_m2"].sum() < 300
     xmin, ymax = 500_000 + field[1] / 2, 6_281_000 - field[0] / 2
     park = shapely.box(xmin, ymax - SIDE_M, xmin + SIDE_M, ymax)
-    assert shapely.area(shapely.intersection(moved.union_all(), park)) > 0.9 * SIDE_M**2
+    inside = moved[moved.representative_point().within(park)]
+    assert inside["change"].unique().tolist() == ["gain"]
+    assert inside["area_m2"].sum() == pytest.approx(SIDE_M**2, rel=0.02)
+    # of 100 ha; what is left are pieces whose share of trees stood at the limit of a quarter
+    assert moved["area_m2"].sum() - SIDE_M**2 < 5000
 
 
 def test_states_derived_apart_tell_of_hectares_of_false_change(bench: Bench, pair: Derivation) -> None:
@@ -172,15 +173,15 @@ def test_an_unchanged_image_gives_an_unchanged_state(bench: Bench) -> None:
 
 def test_three_millesimes_give_two_pairs_that_chain(bench: Bench) -> None:
     images = (bench.scene.rasters[0], bench.later, bench.scene.rasters[0])
-    found = bench.derive(name="three", millesime=(2016, 2019, 2022), cosia=images)
+    found = bench.derive(name="three", millesime=(2023, 2024, 2025), cosia=images)
     assert found.flow is not None
-    assert list(zip(found.flow["millesime_1"], found.flow["millesime_2"], strict=True)) == [(2016, 2019), (2019, 2022)]
+    assert list(zip(found.flow["millesime_1"], found.flow["millesime_2"], strict=True)) == [(2023, 2024), (2024, 2025)]
     for before, after in pairwise(found.flow.itertuples()):
         assert before.stock_2_ha == after.stock_1_ha
-    # the car park is there in 2019 only
-    gain, loss = found.flow["gain_ha"].iloc[0], found.flow["loss_ha"].iloc[1]
-    assert gain == pytest.approx(loss, rel=0.1)
-    assert found.changes((2016, 2019))["millesime_2"].unique().tolist() == [2019]
+    # the car park is there in 2024 only
+    assert found.flow["gain_ha"].iloc[0] > SIDE_M**2 / 10_000 - 0.01
+    assert found.flow["loss_ha"].iloc[1] > SIDE_M**2 / 10_000 - 0.01
+    assert found.changes((2023, 2024))["millesime_2"].unique().tolist() == [2024]
 
 
 def test_the_same_pair_is_reused_and_a_state_derived_apart_takes_the_pair_away(bench: Bench) -> None:
@@ -189,10 +190,10 @@ def test_the_same_pair_is_reused_and_a_state_derived_apart_takes_the_pair_away(b
     assert again.reused
     assert again.version == first.version
     assert (first.version / "flow.csv").is_file()
-    apart = bench.derive(name="reuse", millesime=2022, cosia=bench.later)
+    apart = bench.derive(name="reuse", millesime=2024, cosia=bench.later)
     files = [path.relative_to(apart.version).as_posix() for path in apart.version.rglob("*") if path.is_file()]
-    assert not [name for name in files if "2019-2022" in name or name.startswith("flow")]
-    assert [name for name in files if "millesime=2019" in name], "the other state stays"
+    assert not [name for name in files if "2023-2024" in name or name.startswith("flow")]
+    assert [name for name in files if "millesime=2023" in name], "the other state stays"
     with pytest.raises(DataError, match="derive two millésimes together"):
         apart.changes()
 
@@ -244,7 +245,7 @@ def test_a_conservation_that_fails_is_never_published(olemps_pair: Derivation) -
 
     states = [
         State(millesime=year, pieces=None, polygons=olemps_pair.polygons(year).assign(in_territory=True))  # type: ignore[arg-type]
-        for year in YEARS
+        for year in olemps_pair.millesimes
     ]
     changes = olemps_pair.changes()
     check_conservation(*states, changes)
