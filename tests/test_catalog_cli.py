@@ -127,6 +127,8 @@ def test_unpack_makes_a_folder_of_each_archive_that_add_then_recognises(tmp_path
     path = write_gpkg(tmp_path / "bd.gpkg", batiment=buildings([square()]))
     with zipfile.ZipFile(tmp_path / "BDTOPO.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(path, "1_DONNEES/bd.gpkg")
+    with pytest.raises(CatalogError, match="unpack it with `ocsge catalog unpack`"):
+        run("add", tmp_path / "BDTOPO.zip", "--workspace", tmp_path / "w")
     result = run("unpack", tmp_path / "BDTOPO.zip", "--into", tmp_path / "data")
     assert result.output.strip() == str(tmp_path / "data" / "BDTOPO")
     run("add", tmp_path / "data", "--workspace", tmp_path / "w")

@@ -215,7 +215,7 @@ def test_years_that_disagree_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "OCS-GE_2-0__GPKG_LAMB93_D032_2019-01-01"
     folder.mkdir()
     write_gpkg(folder / "a.gpkg", OCCUPATION_SOL=frame_of({**STATE, "millesime": [2022] * 2}))
-    with pytest.raises(DataError, match="column millesime holds 2022, its name says 2019"):
+    with pytest.raises(DataError, match="column millesime holds 2022, and not 2019 as its name says"):
         read_ocs_ge(folder, "occupation")
     mixed = write_gpkg(tmp_path / "b.gpkg", OCCUPATION_SOL=frame_of({**STATE, "millesime": [2019, 2022]}))
     with pytest.raises(DataError, match="holds 2019, 2022; one delivery is of one millésime"):

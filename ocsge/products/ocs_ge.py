@@ -270,10 +270,14 @@ def _agreed_years(frame: gpd.GeoDataFrame, years: tuple[int, ...], *, where: Pat
     if "millesime" not in frame or not len(years) < 2:
         return years
     written = sorted({int(year) for year in frame["millesime"].dropna().unique()})
-    if len(written) > 1 or (written and years and written != [*years]):
+    if len(written) > 1:
         raise DataError(
-            f"{where}: its column millesime holds {', '.join(map(str, written))}"
-            f"{f', its name says {years[0]}' if years else ''}; one delivery is of one millésime"
+            f"{where}: its column millesime holds {', '.join(map(str, written))}; one delivery is of one millésime"
+        )
+    if written and years and written != [*years]:
+        raise DataError(
+            f"{where}: its column millesime holds {written[0]}, and not {years[0]} as its name says or as was asked; "
+            "rename it or ask for the other"
         )
     return tuple(written) or years
 
