@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ocsge.archives import ARCHIVE_EXTENSIONS
 from ocsge.catalog_schema import Catalog, Column, Layer, Product, load_catalog
 from ocsge.errors import CatalogError, LayerError, OutputError
 from ocsge.resources import shipped_directory
@@ -222,6 +223,8 @@ def recognise(path: Path, *, layer: str | None = None, catalog: Catalog | None =
         return sources
     if not path.is_file():
         raise CatalogError(f"{path}: no such file or folder")
+    if path.suffix.lower() in ARCHIVE_EXTENSIONS:
+        raise CatalogError(f"{path}: an archive; unpack it with `ocsge catalog unpack`, and give the folder it makes")
     sources = _recognise_file(path, catalog, layer=layer)
     if not sources:
         raise _refusal(path)

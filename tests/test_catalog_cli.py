@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -120,3 +121,15 @@ def test_help_loads_no_heavy_library() -> None:
     code = "import sys, ocsge.cli.catalog; print(sorted({'pandas', 'geopandas', 'pyogrio'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_unpack_makes_a_folder_of_each_archive_that_add_then_recognises(tmp_path: Path) -> None:
+    path = write_gpkg(tmp_path / "bd.gpkg", batiment=buildings([square()]))
+    with zipfile.ZipFile(tmp_path / "BDTOPO.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(path, "1_DONNEES/bd.gpkg")
+    with pytest.raises(CatalogError, match="unpack it with `ocsge catalog unpack`"):
+        run("add", tmp_path / "BDTOPO.zip", "--workspace", tmp_path / "w")
+    result = run("unpack", tmp_path / "BDTOPO.zip", "--into", tmp_path / "data")
+    assert result.output.strip() == str(tmp_path / "data" / "BDTOPO")
+    run("add", tmp_path / "data", "--workspace", tmp_path / "w")
+    assert [source.layer for source in registered_sources(tmp_path / "w")] == ["bd_topo:batiment"]

@@ -131,6 +131,22 @@ def check(workspace: Path | None) -> None:
         click.echo(f"{workspace}: {len(sources)} sources, digests as registered")
 
 
+@catalog.command()
+@click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Folder in which each archive becomes a folder; the current one when absent.",
+)
+def unpack(archives: tuple[Path, ...], into: Path) -> None:
+    """Unpack .7z or .zip deliveries, each into a folder of its name, after checking all they hold."""
+    from ocsge.archives import unpack as unpack_archive
+
+    for archive in archives:
+        click.echo(str(unpack_archive(archive, into / archive.stem)))
+
+
 def _print_sources(sources: tuple[Source, ...] | list[Source], *, title: str) -> None:
     from rich.console import Console
     from rich.table import Table

@@ -61,6 +61,15 @@ _THREADS = click.option(
 @click.option("--assume-crs", type=int, metavar="EPSG", help="CRS of vector files that declare none.")
 @click.option("--window", "window_m", type=click.IntRange(min=500), metavar="METRES", help="Side of the windows.")
 @click.option("--keep-going", is_flag=True, help="Derive each commune by itself when bad data refuses all together.")
+@click.option(
+    "--source",
+    type=click.Choice(["derived", "official"]),
+    default="derived",
+    show_default=True,
+    help="Whose polygons: derived from the layers, or those of IGN's OCS GE.",
+)
+@click.option("--ocs-ge", type=_FILE, help="With --source official: IGN's layer; the registered one if absent.")
+@click.option("--keep-unclassified", is_flag=True, help="With --source official: leave out codes without a state.")
 @_JOBS
 @_THREADS
 def derive(  # noqa: PLR0917  (click passes by name)
@@ -78,10 +87,36 @@ def derive(  # noqa: PLR0917  (click passes by name)
     assume_crs: int | None,
     window_m: int | None,
     keep_going: bool,
+    source: str,
+    ocs_ge: Path | None,
+    keep_unclassified: bool,
     jobs: int,
     threads: int | None,
 ) -> None:
     """Derive OCS GE polygons, their artificialised state with its reason, and the stock of a territory."""
+    if source == "official":
+        from ocsge.cli.official import derive_official_and_print
+
+        derive_official_and_print(
+            {
+                "--cosia": cosia,
+                "--numbering": numbering,
+                "--zone-construite": zone_construite,
+                "--keep-going": keep_going,
+            },
+            communes=communes,
+            perimetre=perimetre,
+            millesime=millesime,
+            workspace=workspace,
+            layer=ocs_ge,
+            rules=rules,
+            unclassified="keep" if keep_unclassified else "error",
+            invalid=invalid,
+            assume_crs=assume_crs,
+        )
+        return
+    if ocs_ge is not None or keep_unclassified:
+        raise click.UsageError("--ocs-ge and --keep-unclassified go with --source official")
     _derive_and_print(
         communes=communes,
         perimetre=perimetre,

@@ -1,0 +1,89 @@
+"""``ocsge compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ocsge.compare import Comparison
+
+_FILE = click.Path(exists=True, path_type=Path)
+
+
+@click.command()
+@click.option("--reference", type=_FILE, required=True, help="IGN's artificialisation: file, folder or archive.")
+@click.option("--result", type=_FILE, help="A result to overlay instead of computing on the reference's polygons.")
+@click.option("--commune", "communes", multiple=True, metavar="INSEE", help="Commune to compare; the whole if absent.")
+@click.option("--millesime", type=int, help="Year, when the reference holds several.")
+@click.option(
+    "--workspace",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("ocsge-workspace"),
+    show_default=True,
+    help="Folder of the registered outlines of the communes.",
+)
+@click.option("--rules", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Overlay of rule tables.")
+@click.option("--keep-unclassified", is_flag=True, help="Leave out objects whose codes tell no state; else refused.")
+@click.option("--assume-crs", type=int, metavar="EPSG", help="CRS of files that declare none.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the tables and the map.")
+def compare(
+    reference: Path,
+    result: Path | None,
+    communes: tuple[str, ...],
+    millesime: int | None,
+    workspace: Path,
+    rules: Path | None,
+    keep_unclassified: bool,
+    assume_crs: int | None,
+    out: Path | None,
+) -> None:
+    """Publish the agreement with IGN's artif and crit_seuil, or between two results."""
+    from ocsge.compare import compare_results, compare_with_reference, write_comparison
+    from ocsge.errors import ParameterError
+    from ocsge.products.ocs_ge import read_ocs_ge
+    from ocsge.rules import load_rules
+
+    if result is None:
+        found = compare_with_reference(
+            reference,
+            communes=communes,
+            workspace=workspace,
+            millesime=millesime,
+            rules=load_rules(overlay=rules),
+            unclassified="keep" if keep_unclassified else "error",
+            assume_crs=assume_crs,
+        )
+    else:
+        if communes or rules is not None:
+            raise ParameterError("--commune and --rules do not go with --result: two results are compared as they are")
+        years = None if millesime is None else [millesime]
+        theirs = read_ocs_ge(reference, "artificialisation", millesimes=years, assume_crs=assume_crs).frame
+        ours = read_ocs_ge(
+            result, "artificialisation", millesimes=years, epsg=theirs.crs.to_epsg(), assume_crs=assume_crs
+        ).frame
+        found = compare_results(theirs, ours)
+    _print(found)
+    for path in write_comparison(found, out) if out is not None else ():
+        click.echo(str(path))
+
+
+def _print(found: Comparison) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("measure", "reference", "ours", "objects", "ha", title="Agreement with the reference")
+    hectares = found.confusion["area_m2"] / 10_000
+    for row, area_ha in zip(found.confusion.itertuples(), hectares.tolist(), strict=True):
+        table.add_row(str(row.measure), str(row.reference), str(row.ours), str(row.objects), f"{area_ha:,.4f}")
+    console = Console()
+    console.print(table)
+    for measure in dict.fromkeys(found.confusion["measure"]):
+        by_area, by_count = (found.agreement_pct(measure, by=by) for by in ("area_m2", "objects"))
+        console.print(f"{measure}: same on {by_area:.2f} % of the area, {by_count:.2f} % of the objects")
+    edge = int(found.disagreements["edge"].sum())
+    console.print(f"{len(found.disagreements)} disagreements, {edge} of them at the edge of the data")
+    if found.unclassified_m2:
+        console.print(f"left out, codes without a state: {found.unclassified_m2 / 10_000:,.4f} ha")
