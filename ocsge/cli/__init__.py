@@ -19,6 +19,12 @@ _COMMANDS = {
     "demo": ("ocsge.cli.derive", "demo", "Derive the embedded commune (Olemps, 12174) at 2022."),
     "derive": ("ocsge.cli.derive", "derive", "Derive OCS GE polygons and the stock of artificialised land."),
     "explain": ("ocsge.cli.explain", "explain", "Say why a place counts as artificialised or not."),
+    "territories": (
+        "ocsge.cli.territories",
+        "territories",
+        "Sum by territory and PLU zone; compare with the portal.",
+    ),
+    "zan": ("ocsge.cli.zan", "zan", "Follow the consumption of ENAF against what the ZAN allows."),
     "catalog": ("ocsge.cli.catalog", "catalog", "Show the products, and register data files."),
     "rules": ("ocsge.cli.rules", "rules", "Show, check, compare the rules, and measure their effect."),
 }
