@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CM2_PER_HECTARE = 100_000_000
-_OF_ONE_COMMUNE = ("no_data", "coverage<", "incomplete")
+_OF_ONE_COMMUNE = ("no_data", "coverage", "incomplete")
 """Beginnings of flags that say what a commune lacks; the sum says it for itself."""
 
 

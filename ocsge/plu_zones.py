@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 LAYER = "plu:zone_urba"
 WHERE = "PLU zones"
 M2_PER_HECTARE = 10_000
+ROUNDING_M2 = 1e-6
+"""Area of a polygon outside every zone that floating point explains, m²."""
 TOUCH_SHARE = 1e-6
 """Share of the commune below which zones that overlap only share a border."""
 
@@ -112,7 +114,7 @@ def sum_plu_zones(polygons: gpd.GeoDataFrame, zones: gpd.GeoDataFrame) -> pd.Dat
             rows.append({**_row(polygons, areas), "in_plu": True, "typezone": typezone})
     if len(zones):
         inside = _areas_within(shapes, shapely.union_all(np.asarray(zones.geometry.array)))
-    outside = np.maximum(whole - inside, 0)
+    outside = np.where(whole - inside > ROUNDING_M2, whole - inside, 0.0)
     rows.append({**_row(polygons, outside), "in_plu": False, "typezone": None})
     overlap = bool(summed.sum() - inside.sum() > TOUCH_SHARE * whole.sum())
     table = pd.DataFrame(rows).assign(commune_code=code, millesime=millesime, flags="overlap" if overlap else "")

@@ -18,6 +18,8 @@ from ocsge.tables import COMMUNES, Schema, require
 from ocsge.territory_tables import LEVELS, MEMBERSHIP, TERRITORY_FLOW, TERRITORY_STOCK
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ocsge.commune_sums import Kind
 
 WHERE = "territories"
@@ -40,7 +42,8 @@ def membership(cells: pd.DataFrame, *, where: str = "membership") -> pd.DataFram
     ----------
     cells
         Columns of ``MEMBERSHIP``: ``commune_code``, ``cog_year``, and any of the levels; usual names (``CODGEO``,
-        ``INSEE_COM``, ``EPCI``, ``DEP``, ``REG``, ``ARR``, ``CAN``) are accepted.
+        ``INSEE_COM``, ``EPCI``, ``DEP``, ``REG``, ``ARR``, ``CAN``) are accepted. Rows of the arrondissements of
+        Paris, Lyon and Marseille yield to that of their commune.
     where
         Name of the file, for messages.
 
@@ -49,8 +52,20 @@ def membership(cells: pd.DataFrame, *, where: str = "membership") -> pd.DataFram
     DataError
         When a column cannot be read, a commune stands twice, or the rows are of several COG.
     """
-    table = typed_table(renamed(cells, _SPELLINGS, where=where), MEMBERSHIP, where=where)
-    return _one_row_a_commune(table, where=where)
+    named = renamed(cells, _SPELLINGS, where=where)
+    table = typed_table(named, MEMBERSHIP, where=where)
+    arrondissement = table["commune_code"].to_numpy() != named["commune_code"].str.upper().to_numpy()
+    return _one_row_a_commune(_without_arrondissements(table, arrondissement), where=where)
+
+
+def _without_arrondissements(table: pd.DataFrame, arrondissement: NDArray[np.bool_]) -> pd.DataFrame:
+    """Return the rows of communes; a commune that only its arrondissements describe has the first's, no extent."""
+    described = table[~arrondissement]
+    rest = table[arrondissement].drop_duplicates("commune_code")
+    rest = rest[~rest["commune_code"].isin(described["commune_code"])]
+    if "surface_ha" in rest.columns:
+        rest = rest.assign(surface_ha=np.nan)
+    return pd.concat([described, rest]) if len(rest) else described
 
 
 def membership_of_communes(communes: pd.DataFrame) -> pd.DataFrame:

@@ -225,7 +225,7 @@ def _observed(yearly: pd.DataFrame, first: int, last: int) -> list[int]:
     """Return the years of the tranche that the file holds, from its first one on without a gap."""
     years: list[int] = []
     for year in range(first, last + 1):
-        if year not in yearly.columns:
+        if year not in yearly.columns or yearly[year].isna().all():
             break
         years.append(year)
     return years

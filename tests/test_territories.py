@@ -292,6 +292,21 @@ def test_a_membership_table_is_read_under_usual_names_and_spellings() -> None:
     assert found["epci_siren"].isna().tolist() == [False, True]
 
 
+def test_arrondissements_yield_to_their_commune() -> None:
+    cells = pd.DataFrame(
+        {
+            "commune_code": ["75101", "75102", "75056", "69381", "69382"],
+            "departement_code": ["75", "75", "75", "69", "69"],
+            "surface_ha": ["182", "99", "10540", "151", "341"],
+        },
+        dtype="str",
+    )
+    found = membership(cells).set_index("commune_code")
+    assert found["departement_code"].to_dict() == {"69123": "69", "75056": "75"}
+    assert found.loc["75056", "surface_ha"] == 10_540
+    assert np.isnan(found.loc["69123", "surface_ha"])
+
+
 @pytest.mark.parametrize(
     ("cells", "message"),
     [

@@ -18,13 +18,19 @@ from ocsge.catalog import register
 from ocsge.cli import cli
 from ocsge.errors import DataError, ParameterError
 from ocsge.export import write_csv
+from ocsge.plu_zones import PLU_ZONES
 from ocsge.rules import load_rules
 from ocsge.store import Workspace
 from ocsge.territory_files import compare_with_portal, plu_zone_areas, read_commune_table, territory_sums
+from ocsge.territory_tables import MEMBERSHIP, MOVEMENTS
+from ocsge.triennial_report import TRIENNIAL_REPORT
+from ocsge.zan import TRAJECTORY
 from ocsge.zan_files import read_changes, zan_report, zan_trajectory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ocsge.tables import Schema
 
 EXPORT = Path(__file__).parent / "data" / "national_export" / "official_figures_communes.csv"
 X, Y = 664_000.0, 6_360_000.0
@@ -74,6 +80,17 @@ def test_former_communes_follow_then_sum_to_their_epci(folder: Path) -> None:
     row = sums.iloc[0]
     assert (row["territory_nom"], row["stock_ha"], row["coverage_status"]) == ("Rodez agglomération", 16.0, "complete")
     assert (row["communes"], row["flags"]) == (2, "merged")
+
+
+@pytest.mark.parametrize(
+    "schema", [MEMBERSHIP, MOVEMENTS, PLU_ZONES, TRAJECTORY, TRIENNIAL_REPORT], ids=lambda s: s.name
+)
+def test_every_column_of_a_table_stands_in_its_page(schema: Schema) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "territories.md").read_text(encoding="utf-8")
+    keys = {"commune_code", "millesime", "nom"}
+    assert [
+        name for name in schema.columns if f"`{name}`" not in page and name not in keys and "_nom" not in name
+    ] == []
 
 
 def test_without_the_movements_a_former_commune_is_refused(folder: Path) -> None:

@@ -140,6 +140,11 @@ def test_an_empty_cell_of_the_tranche_makes_that_commune_unknown_only(rules: Rul
     assert found["enaf_consumed_ha"].isna().tolist() == [True, False]
 
 
+def test_a_last_year_that_is_empty_everywhere_is_not_observed(rules: Rules) -> None:
+    row = one(cerema(c12174={**constant(20_000, 5_000), 2024: None}), rules, guaranteed=[])
+    assert (row["enaf_last_year"], row["enaf_consumed_ha"], row["flags"]) == (2023, 1.5, "")
+
+
 def test_the_rate_of_the_territory_replaces_the_national_one(rules: Rules, tmp_path: Path) -> None:
     cells = cerema(c12174=constant(20_000, 5_000))
     assert one(cells, rules, reduction_pct=60)["enaf_allowed_ha"] == pytest.approx(8.0)
