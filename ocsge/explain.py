@@ -99,7 +99,7 @@ def explain(
         When the point is not in the commune.
     """
     code = check_commune_code(commune)
-    path = _partition(Path(workspace), code, millesime)
+    path = published_polygons(Path(workspace), code, millesime)
     law = rules or load_rules()
     polygons = gpd.read_parquet(path)
     x, y = point
@@ -130,7 +130,23 @@ def explain(
     )
 
 
-def _partition(workspace: Path, code: str, millesime: int | None) -> Path:
+def published_polygons(workspace: Path, code: str, millesime: int | None) -> Path:
+    """Return the GeoParquet of the polygons of a commune in the current version of a workspace.
+
+    Parameters
+    ----------
+    workspace
+        Folder that holds the results.
+    code
+        INSEE code.
+    millesime
+        Year; None takes the last one derived.
+
+    Raises
+    ------
+    DataError
+        When the commune has no result in the workspace, saying which years it has.
+    """
     version = Workspace(workspace).current()
     folder = None if version is None else version / "polygons" / f"commune_code={code}"
     years = [] if folder is None else sorted(int(p.parent.name.split("=")[1]) for p in folder.glob("*/part.parquet"))

@@ -322,6 +322,10 @@ class Rules:
     simplification: Mapping[str, float]
     """tolerance_m, for drawing only."""
 
+    zan: Mapping[str, float]
+    """Years of the reference and of the tranche of the ZAN, reduction_pct, communal_guarantee (ha), projection
+    (years), net_regime_first_year."""
+
     merging_weights: Mapping[str, float]
     """into_built, into_ossature: weights of the absorbers of last resort."""
 

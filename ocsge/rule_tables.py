@@ -359,6 +359,16 @@ VALUE_UNITS: dict[str, dict[str, str]] = {
     "exemption": {"parks_minimum_m2": "m²"},
     "simplification": {"tolerance_m": "m"},
     "change": {"minimum_area_m2": "m²", "minimum_width_m": "m"},
+    "zan": {
+        "reference_first_year": "year",
+        "reference_last_year": "year",
+        "tranche_first_year": "year",
+        "tranche_last_year": "year",
+        "reduction_pct": "%",
+        "communal_guarantee": "ha",
+        "projection": "years",
+        "net_regime_first_year": "year",
+    },
     "merging_weights": {"into_built": "weight", "into_ossature": "weight"},
 }
 """Named values that the stages ask for, by table, with the unit each must be written in."""

@@ -235,6 +235,14 @@ def test_merging_prefers_the_same_usage_then_a_sibling_or_one_that_merges_it(rul
         ("usage_spread", "reach_m", 25),
         ("usage_spread", "road_extension_m", 3),
         ("exemption", "parks_minimum_m2", 2500),
+        ("zan", "reference_first_year", 2011),
+        ("zan", "reference_last_year", 2020),
+        ("zan", "tranche_first_year", 2021),
+        ("zan", "tranche_last_year", 2030),
+        ("zan", "reduction_pct", 50),
+        ("zan", "communal_guarantee", 1),
+        ("zan", "projection", 10),
+        ("zan", "net_regime_first_year", 2031),
     ],
 )
 def test_the_named_value_is_the_one_of_the_specification(rules: Rules, table: str, name: str, value: float) -> None:

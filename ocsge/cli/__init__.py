@@ -20,6 +20,12 @@ _COMMANDS = {
     "derive": ("ocsge.cli.derive", "derive", "Derive OCS GE polygons and the stock of artificialised land."),
     "explain": ("ocsge.cli.explain", "explain", "Say why a place counts as artificialised or not."),
     "compare": ("ocsge.cli.compare", "compare", "Publish the agreement with IGN's artificialisation layer."),
+    "territories": (
+        "ocsge.cli.territories",
+        "territories",
+        "Sum by territory and PLU zone; compare with the portal.",
+    ),
+    "zan": ("ocsge.cli.zan", "zan", "Follow the consumption of ENAF against what the ZAN allows."),
     "catalog": ("ocsge.cli.catalog", "catalog", "Show the products, and register data files."),
     "rules": ("ocsge.cli.rules", "rules", "Show, check, compare the rules, and measure their effect."),
 }

@@ -1,0 +1,64 @@
+"""Show a table on the terminal, or write it whole as CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+    from ocsge.export import Profile
+
+FILE = click.Path(exists=True, path_type=Path)
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
+
+
+def written(command: _Command) -> _Command:
+    """Give a command the options ``--output`` and ``--profile``."""
+    output = click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="CSV with every column.")
+    profile = click.option(
+        "--profile",
+        type=click.Choice(["machine", "excel-fr"]),
+        default="machine",
+        show_default=True,
+        help="Separators of the CSV: comma and point, or semicolon and decimal comma.",
+    )
+    return output(profile(command))
+
+
+def show_table(
+    table: pd.DataFrame, columns: Sequence[str], *, title: str, output: Path | None, profile: Profile
+) -> None:
+    """Print some columns of a table; write all of them when there is a file to write."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from ocsge.export import write_csv
+
+    if output is not None:
+        write_csv(table, output, profile=profile)
+    view = Table(title=title)
+    for name in columns:
+        numeric = table[name].dtype.kind in "fiu"
+        view.add_column(name.replace("_", " "), justify="right" if numeric else "left")
+    for row in table[list(columns)].itertuples(index=False):
+        view.add_row(*(escape(_cell(value)) for value in row))
+    Console().print(view)
+    if output is not None:
+        click.echo(f"{len(table)} rows, in {output}")
+
+
+def _cell(value: object) -> str:
+    import pandas as pd
+
+    if pd.isna(value):  # type: ignore[call-overload]
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.2f}".replace(",", " ")
+    return str(value)

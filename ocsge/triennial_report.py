@@ -1,0 +1,225 @@
+"""Lay out the local report on artificialisation that article R.2231-1 CGCT asks for every three years.
+
+Four parts: the consumption of ENAF; the balance of artificialised and de-artificialised land by decree category; the
+sealed ground; the objectives. Figures only: the report of a council is its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ocsge.errors import DataError
+from ocsge.tables import CHANGES, Column, Schema, pixels_per_m2, require
+from ocsge.zan import ENAF, trajectory
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ocsge.rules import Rules
+
+WHERE = "triennial report"
+M2_PER_HECTARE = 10_000
+
+TRIENNIAL_REPORT = Schema(
+    "TRIENNIAL_REPORT",
+    MappingProxyType(
+        {
+            "commune_code": Column("text"),
+            "part": Column("text"),
+            "item": Column("text"),
+            "label_fr": Column("text"),
+            "from_year": Column("int64", "year", nullable=True),
+            "to_year": Column("int64", "year", nullable=True),
+            "value": Column("float64", "unit of the row", nullable=True),
+            "unit": Column("text"),
+            "note": Column("text"),
+        }
+    ),
+)
+"""One row a figure. ``part``: ``1_enaf``, ``2_artificialisation``, ``3_impermeable``, ``4_objectifs``."""
+
+_COMPLIANCE_FR = {
+    "within": "rythme compatible avec le plafond de la tranche",
+    "pace_over": "plafond non atteint, mais dépassé en fin de tranche au rythme constaté",
+    "over": "plafond de la tranche dépassé",
+}
+
+_SEALED_FR = "catégories 1 et 2, et ce qui en est en chantier ou abandonné (5)"
+_BALANCE_FR = {
+    "artificialised": "Surfaces artificialisées",
+    "desartificialised": "Surfaces désartificialisées",
+    "net": "Solde",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One figure of the report."""
+
+    part: str
+    item: str
+    label_fr: str
+    value: float
+    unit: str = "ha"
+    from_year: int | None = None
+    to_year: int | None = None
+    note: str = ""
+
+
+def triennial_report(
+    enaf: pd.DataFrame,
+    changes: pd.DataFrame,
+    rules: Rules,
+    *,
+    reduction_pct: float | None = None,
+    guaranteed: Collection[str] | None = None,
+) -> pd.DataFrame:
+    """Return the figures of the *rapport triennal local* of each commune that both tables hold, in hectares.
+
+    Parameters
+    ----------
+    enaf
+        Table ``ENAF``.
+    changes
+        Table ``CHANGES`` of one pair of millésimes a commune: its rows partition each commune.
+    rules
+        Decree categories, and the ZAN.
+    reduction_pct, guaranteed
+        As :func:`ocsge.zan.trajectory`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Table ``TRIENNIAL_REPORT``, by commune and part. Land that becomes artificialised counts in its new
+        category, land that ceases to be in its former one; a category of the decree's artificialised ones without
+        change is 0. Sealed ground is that of the impermeable covers: categories 1 and
+        2, and what of them is a building site or abandoned (5).
+
+    Raises
+    ------
+    DataError
+        When a table is not what it must be, or a commune has several pairs.
+    """
+    require(enaf, ENAF, where=WHERE)
+    require(changes, CHANGES, where=WHERE)
+    per_ha = pixels_per_m2(changes, where=WHERE) * M2_PER_HECTARE
+    objectives = trajectory(enaf, rules, reduction_pct=reduction_pct, guaranteed=guaranteed)
+    of_commune = {str(row["commune_code"]): row for _, row in objectives.iterrows()}
+    parts = []
+    for code, rows in changes[changes["commune_code"].isin(list(of_commune))].groupby("commune_code"):
+        years = _pair(rows, str(code))
+        surface_ha = int(rows["area_px"].sum()) / per_ha
+        lines = [
+            *_enaf_lines(enaf[enaf["commune_code"] == code], surface_ha),
+            *_balance_lines(rows, rules, years, per_ha),
+            *_sealed_lines(rows, years, per_ha),
+            *_objective_lines(of_commune[str(code)]),
+        ]
+        parts.append(_frame(str(code), lines))
+    table = pd.concat(parts, ignore_index=True) if parts else _frame("", [])
+    require(table, TRIENNIAL_REPORT, where=WHERE)
+    return table
+
+
+def _pair(rows: pd.DataFrame, code: str) -> tuple[int, int]:
+    pairs = rows[["millesime_1", "millesime_2"]].drop_duplicates()
+    if len(pairs) > 1:
+        raise DataError(f"{WHERE}: commune {code} has changes of {len(pairs)} pairs of millésimes; give one pair")
+    return int(rows["millesime_1"].to_numpy()[0]), int(rows["millesime_2"].to_numpy()[0])
+
+
+def _enaf_lines(enaf: pd.DataFrame, surface_ha: float) -> list[_Line]:
+    lines = []
+    for year, consumed_m2 in sorted(zip(enaf["year"].tolist(), enaf["consumed_m2"].tolist(), strict=True)):
+        consumed_ha = consumed_m2 / M2_PER_HECTARE
+        share = 100 * consumed_ha / surface_ha
+        lines.append(_Line("1_enaf", "consumed", "Consommation d'ENAF", consumed_ha, from_year=year, to_year=year))
+        lines.append(_Line("1_enaf", "consumed_pct", "Part du territoire", share, "%", from_year=year, to_year=year))
+    return lines
+
+
+def _balance_lines(rows: pd.DataFrame, rules: Rules, years: tuple[int, int], per_ha: int) -> list[_Line]:
+    gained, lost = _by_category(rows, "gain", 2), _by_category(rows, "loss", 1)
+    artificialised = {row.key[0] for row in rules.tables["decree_categories"] if _is_artificialised(row.facts)}
+    categories = sorted(artificialised | set(gained) | set(lost), key=lambda name: (len(name), name))
+    net = {category: gained.get(category, 0) - lost.get(category, 0) for category in categories}
+    lines = []
+    for item, pixels in (("artificialised", gained), ("desartificialised", lost), ("net", net)):
+        label = _BALANCE_FR[item]
+        for category in (*categories, ""):
+            counted = pixels.get(category, 0) if category else sum(pixels.values())
+            line = _Line(
+                part="2_artificialisation",
+                item=f"{item}_category_{category}" if category else item,
+                label_fr=f"{label}, catégorie {category}" if category else label,
+                value=counted / per_ha,
+                from_year=years[0],
+                to_year=years[1],
+                note=rules.decree_categories.get(category, ""),
+            )
+            lines.append(line)
+    return lines
+
+
+def _is_artificialised(facts: object) -> bool:
+    return bool(getattr(facts, "artificialise", False))
+
+
+def _by_category(rows: pd.DataFrame, change: str, state: int) -> dict[str, int]:
+    """Return the pixels that changed by category of one of the two states."""
+    changed = rows[rows["change"] == change]
+    sums = changed["area_px"].groupby(changed[f"decree_category_{state}"].astype("str")).sum()
+    return {str(category): int(pixels) for category, pixels in sums.items()}
+
+
+def _sealed_lines(rows: pd.DataFrame, years: tuple[int, int], per_ha: int) -> list[_Line]:
+    label = "Surfaces dont les sols ont été rendus imperméables"
+    before, after = rows["impermeable_1"].to_numpy(np.bool_), rows["impermeable_2"].to_numpy(np.bool_)
+    pixels = rows["area_px"].to_numpy(np.int64)
+    figures = {
+        "stock_1": (before, f"Surfaces imperméables en {years[0]}"),
+        "stock_2": (after, f"Surfaces imperméables en {years[1]}"),
+        "gain": (after & ~before, label),
+        "loss": (before & ~after, "Surfaces désimperméabilisées"),
+    }
+    return [
+        _Line(
+            part="3_impermeable",
+            item=item,
+            label_fr=text,
+            value=int(pixels[chosen].sum()) / per_ha,
+            from_year=years[0],
+            to_year=years[1],
+            note=_SEALED_FR,
+        )
+        for item, (chosen, text) in figures.items()
+    ]
+
+
+def _objective_lines(row: pd.Series) -> list[_Line]:
+    labels = {
+        "enaf_reference_ha": "Consommation d'ENAF de la période de référence",
+        "enaf_allowed_ha": "Consommation permise sur la tranche",
+        "enaf_consumed_ha": "Consommation constatée sur la tranche",
+        "enaf_projection_ha": "Projection au rythme constaté",
+        "enaf_remaining_ha": "Reste",
+    }
+    state = row["compliance"]
+    note = _COMPLIANCE_FR[state] if isinstance(state, str) else "données insuffisantes"
+    lines = [_Line("4_objectifs", name.removesuffix("_ha"), label, row[name]) for name, label in labels.items()]
+    rate = f"taux de réduction {row['reduction_pct']:g} %"
+    over = row["enaf_projection_ha"] - row["enaf_allowed_ha"]
+    return [*lines, _Line("4_objectifs", "gap", "Projection moins permise", over, note=f"{note} ; {rate}")]
+
+
+def _frame(code: str, lines: list[_Line]) -> pd.DataFrame:
+    columns = list(TRIENNIAL_REPORT.columns)
+    rows = [[code, *(getattr(line, name) for name in columns[1:])] for line in lines]
+    kinds = {"text": "str", "int64": "Int64", "float64": "float64"}
+    wanted = {name: kinds[column.dtype] for name, column in TRIENNIAL_REPORT.columns.items()}
+    return pd.DataFrame(rows, columns=columns).astype(wanted)
