@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ocsge.errors import CodeError, DataError
 from ocsge.products.confusion import Confusion, confusion_beside, read_confusion
 from ocsge.rules import load_rules
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RULES = load_rules()
 NUMBERING = "cosia_vector_numero"
@@ -42,6 +40,13 @@ def test_a_matrix_is_read_with_rows_as_mapped_and_columns_as_the_reference(tmp_p
     assert found.counts[0].tolist() == [48, 2]
     assert (found.numbering, found.source) == (NUMBERING, "100 points, Rodez, 2024")
     assert (found.model, found.design_effect) == ("", 1.0)
+
+
+def test_the_matrix_shown_in_the_documentation_is_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "uncertainty.md").read_text(encoding="utf-8")
+    path = tmp_path / "matrix.json"
+    path.write_text(page.split("```json")[1].split("```")[0], encoding="utf-8")
+    assert read(path).counts.sum() == 350
 
 
 def test_model_and_design_effect_may_be_stated(tmp_path: Path) -> None:

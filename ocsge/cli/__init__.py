@@ -19,6 +19,7 @@ _COMMANDS = {
     "demo": ("ocsge.cli.derive", "demo", "Derive the embedded commune (Olemps, 12174) at 2022."),
     "derive": ("ocsge.cli.derive", "derive", "Derive OCS GE polygons and the stock of artificialised land."),
     "explain": ("ocsge.cli.explain", "explain", "Say why a place counts as artificialised or not."),
+    "measure": ("ocsge.cli.measure", "measure", "Measure cover areas in any polygons, straight from a class raster."),
     "catalog": ("ocsge.cli.catalog", "catalog", "Show the products, and register data files."),
     "rules": ("ocsge.cli.rules", "rules", "Show, check, compare the rules, and measure their effect."),
 }
