@@ -15,17 +15,30 @@ if TYPE_CHECKING:
     from ocsge.derivation import Derivation
     from ocsge.derive import derive
     from ocsge.explain import Explanation, explain
+    from ocsge.measure_raster import MeasuredRaster, measure_raster
     from ocsge.rules import Rules, load_rules
     from ocsge.sensitivity import sensitivity
 
 __version__ = "0.1.0"
-__all__ = ["Derivation", "Explanation", "Rules", "derive", "explain", "load_rules", "sensitivity"]
+__all__ = [
+    "Derivation",
+    "Explanation",
+    "MeasuredRaster",
+    "Rules",
+    "derive",
+    "explain",
+    "load_rules",
+    "measure_raster",
+    "sensitivity",
+]
 
 _HOMES = {
     "Derivation": "ocsge.derivation",
     "derive": "ocsge.derive",
     "Explanation": "ocsge.explain",
     "explain": "ocsge.explain",
+    "MeasuredRaster": "ocsge.measure_raster",
+    "measure_raster": "ocsge.measure_raster",
     "Rules": "ocsge.rules",
     "load_rules": "ocsge.rules",
     "sensitivity": "ocsge.sensitivity",

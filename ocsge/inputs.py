@@ -259,6 +259,25 @@ def _raster_evidence(
 ) -> ClassEvidence:
     tiles = place_tiles(paths, grid=domain.grid, resample=resample)
     _check_meets(tiles, domain)
+    numbering, model = numbering_and_model(tiles, numbering, rules=rules)
+    return ClassEvidence(
+        numbering=numbering,
+        tiles=tuple(tiles),
+        polygons=None,
+        sha256=tuple(file_sha256(tile.path) for tile in tiles),
+        warnings=_overlap_warnings(tiles, domain),
+        model=model,
+    )
+
+
+def numbering_and_model(tiles: Sequence[RasterTile], numbering: str | None, *, rules: Rules) -> tuple[str, str]:
+    """Return the numbering system of a class raster and the name of its model, "" when no tile says it.
+
+    Raises
+    ------
+    ParameterError
+        When the numbering system is neither given nor stated by a tag, is unknown, or the tiles differ.
+    """
     models = set()
     for tile in tiles:
         with rasterio.open(tile.path) as dataset:
@@ -267,8 +286,7 @@ def _raster_evidence(
         models.add(tags.get(MODEL_TAG, "unknown"))
         if stated is not None and numbering is not None and stated != numbering:
             raise ParameterError(
-                f"{tile.path}: its classes are numbered by {stated!r}, not by {numbering!r}; "
-                "derive with one numbering system"
+                f"{tile.path}: its classes are numbered by {stated!r}, not by {numbering!r}; use one numbering system"
             )
         numbering = numbering or stated
     if numbering is None:
@@ -278,14 +296,7 @@ def _raster_evidence(
             "neighbouring systems swap sealed and permeable ground, so it is never guessed"
         )
     numbered_classes(rules, numbering)
-    return ClassEvidence(
-        numbering=numbering,
-        tiles=tuple(tiles),
-        polygons=None,
-        sha256=tuple(file_sha256(tile.path) for tile in tiles),
-        warnings=_overlap_warnings(tiles, domain),
-        model="" if models == {"unknown"} else "+".join(sorted(models)),
-    )
+    return numbering, "" if models == {"unknown"} else "+".join(sorted(models))
 
 
 def _check_meets(tiles: Sequence[RasterTile], domain: Domain) -> None:

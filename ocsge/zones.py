@@ -1,0 +1,131 @@
+"""Read the zones of a file: any polygons, named, valid, in the CRS in which they are measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from pyproj import CRS
+from pyproj.exceptions import ProjError
+
+from ocsge.errors import CrsError, LayerError, ParameterError
+from ocsge.geometry_repair import repair
+from ocsge.vector_files import VectorLayer, check_plausible, list_vector_layers, read_features
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ocsge.geometry_repair import Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Zones:
+    """Polygons to measure in, with what reading them took."""
+
+    frame: gpd.GeoDataFrame
+    """Columns ``zone`` (text, one row a zone) and ``geometry`` (2D, valid, CRS asked for)."""
+
+    warnings: tuple[str, ...]
+    """What was dropped or mended, one line each."""
+
+
+def read_zones(
+    path: Path,
+    *,
+    epsg: int,
+    layer: str | None = None,
+    name_field: str | None = None,
+    invalid: Invalid = "repair",
+    assume_crs: int | None = None,
+) -> Zones:
+    """Return the zones of a vector file, in the order of the file.
+
+    Parameters
+    ----------
+    path, layer
+        File and layer; a null layer is the file's only one.
+    epsg
+        CRS of the result; zones in another one are reprojected.
+    name_field
+        Field that names the zones: features of one name are joined into one zone. Without it each feature is a zone,
+        named by its identifier in the file.
+    invalid
+        ``repair`` corrects and counts invalid geometries; ``stop`` refuses them.
+    assume_crs
+        CRS of a file that declares none.
+
+    Raises
+    ------
+    ParameterError
+        When the file has several layers and none is named, or lacks the layer or the field.
+    LayerError
+        When there is no polygon, or a zone has no name.
+    CrsError
+        When the CRS is missing, or the coordinates cannot belong to it.
+    GeometryError
+        When a geometry is invalid and ``invalid`` is ``stop``.
+    """
+    found = _layer(path, layer)
+    where = f"{path} layer {found.name}"
+    if name_field is not None and name_field not in found.fields:
+        raise ParameterError(f"{where}: has no field {name_field!r}; fields found: {', '.join(found.fields) or 'none'}")
+    columns = [] if name_field is None else [name_field]
+    raw = read_features(
+        path, found.name, columns=columns, bbox=None, encoding=None, stop_on_invalid=invalid == "stop"
+    ).frame
+    shapes = np.asarray(raw.geometry.values)
+    kept = raw[~(shapely.is_missing(shapes) | shapely.is_empty(shapes))]
+    if kept.empty:
+        raise LayerError(f"{where}: holds no polygon; give a layer of polygons")
+    drawn = np.asarray(_placed(kept, found, epsg=epsg, assume_crs=assume_crs, where=where).geometry.values)
+    names = kept.index.astype(str).to_numpy(object) if name_field is None else _names(kept, name_field, where)
+    fixed = repair(drawn, kind="polygon", invalid=invalid, where=where, names=np.asarray(kept.index, dtype=object))
+    polygons = ~(shapely.is_missing(fixed.geometries) | shapely.is_empty(fixed.geometries))
+    frame = gpd.GeoDataFrame({"zone": names[polygons]}, geometry=fixed.geometries[polygons], crs=epsg)
+    if name_field is not None:
+        frame = frame.dissolve(by="zone", as_index=False, sort=False)[["zone", "geometry"]]
+    warnings = []
+    if lost := len(raw) - int(polygons.sum()):
+        warnings.append(f"{where}: {lost} features without polygon are left out")
+    if fixed.repaired:
+        warnings.append(f"{where}: {fixed.repaired} invalid zones repaired, {fixed.area_change_m2:.1f} m² moved")
+    return Zones(frame.assign(zone=frame["zone"].astype("str")), tuple(warnings))
+
+
+def _layer(path: Path, layer: str | None) -> VectorLayer:
+    spatial = [found for found in list_vector_layers(path) if found.has_geometry]
+    names = ", ".join(found.name for found in spatial) or "none"
+    if layer is not None:
+        spatial = [found for found in spatial if found.name == layer]
+        if not spatial:
+            raise ParameterError(f"{path}: has no layer {layer!r} with geometry; layers found: {names}")
+    if len(spatial) != 1:
+        raise ParameterError(f"{path}: say which layer holds the zones; layers found: {names}")
+    return spatial[0]
+
+
+def _placed(
+    frame: gpd.GeoDataFrame, found: VectorLayer, *, epsg: int, assume_crs: int | None, where: str
+) -> gpd.GeoDataFrame:
+    """Return features in the CRS asked for."""
+    if found.crs is None and assume_crs is None:
+        raise CrsError(f"{where}: declares no CRS; give it with --assume-crs, for instance {epsg}")
+    try:
+        crs = CRS.from_user_input(found.crs if found.crs is not None else assume_crs)
+        check_plausible(tuple(frame.total_bounds.tolist()), crs=crs, where=where)
+        placed = frame.set_crs(crs, allow_override=True).to_crs(epsg)
+    except ProjError as error:
+        raise CrsError(f"{where}: its CRS cannot be used ({error}); correct it") from error
+    if not np.isfinite(placed.total_bounds).all():
+        raise CrsError(f"{where}: coordinates cannot be expressed in EPSG:{epsg}; is its CRS right?")
+    return placed
+
+
+def _names(frame: gpd.GeoDataFrame, field: str, where: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+    values = frame[field]
+    if values.isna().any():
+        raise LayerError(f"{where} feature {frame.index[values.isna()][0]}: its {field} is null; name every zone")
+    return np.asarray(values.astype("str").to_numpy(), dtype=object)
