@@ -17,15 +17,32 @@ if TYPE_CHECKING:
     from ocsge.explain import Explanation, explain
     from ocsge.rules import Rules, load_rules
     from ocsge.sensitivity import sensitivity
+    from ocsge.sql import open_views
+    from ocsge.table_exports import export_tables
+    from ocsge.workspace_tables import read_table
 
 __version__ = "0.1.0"
-__all__ = ["Derivation", "Explanation", "Rules", "derive", "explain", "load_rules", "sensitivity"]
+__all__ = [
+    "Derivation",
+    "Explanation",
+    "Rules",
+    "derive",
+    "explain",
+    "export_tables",
+    "load_rules",
+    "open_views",
+    "read_table",
+    "sensitivity",
+]
 
 _HOMES = {
     "Derivation": "ocsge.derivation",
     "derive": "ocsge.derive",
     "Explanation": "ocsge.explain",
     "explain": "ocsge.explain",
+    "export_tables": "ocsge.table_exports",
+    "open_views": "ocsge.sql",
+    "read_table": "ocsge.workspace_tables",
     "Rules": "ocsge.rules",
     "load_rules": "ocsge.rules",
     "sensitivity": "ocsge.sensitivity",

@@ -7,7 +7,8 @@
     runs/commune_code=12174/millesime=2022/run.json           provenance
     communes/12174_2022.gpkg, .qml                            the same polygons with IGN's field names and styles
     communes/12174_2022_couverture.png, _artificialisation.png
-    stock.csv, stock_long.csv, stock_excel.csv                every partition of the version
+    stock.csv, stock_long.csv, stock_excel.csv                every partition of the version, each beside its
+                                                              Table Schema, .schema.json
 
 Results limited by a perimeter stand under ``perimetre=NAME/``, NAME being its file's and a digest of its ground: they
 replace neither those of whole communes nor those of another perimeter.
@@ -23,9 +24,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ocsge.export import write_csv, write_gpkg, write_json, write_parquet
+from ocsge.export import write_gpkg, write_json, write_parquet
 from ocsge.publish import publish
 from ocsge.styles import artif_style, couverture_style
+from ocsge.table_files import write_csv
+from ocsge.tables import STOCK, STOCK_LONG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +38,14 @@ if TYPE_CHECKING:
     from ocsge.rules import Rules
     from ocsge.store import Workspace
 
-_COMBINED = ("stock.csv", "stock_long.csv", "stock_excel.csv")
+_COMBINED = (
+    "stock.csv",
+    "stock.schema.json",
+    "stock_long.csv",
+    "stock_long.schema.json",
+    "stock_excel.csv",
+    "stock_excel.schema.json",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +199,12 @@ def _write_commune(folder: Path, code: str, results: Results, rules: Rules) -> N
 
 def _combine(folder: Path) -> None:
     """Write the tables of every partition of a folder as CSV files."""
-    for name, outputs in (
-        ("stock", (("stock.csv", "machine"), ("stock_excel.csv", "excel-fr"))),
-        ("stock_long", (("stock_long.csv", "machine"),)),
+    for name, schema, outputs in (
+        ("stock", STOCK, (("stock.csv", "machine"), ("stock_excel.csv", "excel-fr"))),
+        ("stock_long", STOCK_LONG, (("stock_long.csv", "machine"),)),
     ):
         parts: Sequence[Path] = sorted(folder.glob(f"tables/*/*/{name}.parquet"))
         table = pd.concat([pd.read_parquet(part, partitioning=None) for part in parts], ignore_index=True)
         table = table.sort_values(["commune_code", "millesime"], kind="stable", ignore_index=True)
         for output, profile in outputs:
-            write_csv(table, folder / output, profile=profile)  # type: ignore[arg-type]
+            write_csv(table, folder / output, profile=profile, schema=schema)  # type: ignore[arg-type]

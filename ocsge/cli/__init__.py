@@ -19,6 +19,8 @@ _COMMANDS = {
     "demo": ("ocsge.cli.derive", "demo", "Derive the embedded commune (Olemps, 12174) at 2022."),
     "derive": ("ocsge.cli.derive", "derive", "Derive OCS GE polygons and the stock of artificialised land."),
     "explain": ("ocsge.cli.explain", "explain", "Say why a place counts as artificialised or not."),
+    "export": ("ocsge.cli.tables", "export", "Write the tables of a workspace: CSV, portal, XLSX."),
+    "sql": ("ocsge.cli.tables", "sql", "Query the tables of a workspace in DuckDB."),
     "catalog": ("ocsge.cli.catalog", "catalog", "Show the products, and register data files."),
     "rules": ("ocsge.cli.rules", "rules", "Show, check, compare the rules, and measure their effect."),
 }
