@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ocsge.measure_raster import MeasuredRaster, measure_raster
     from ocsge.rules import Rules, load_rules
     from ocsge.sensitivity import sensitivity
+    from ocsge.sql import open_views
+    from ocsge.table_exports import export_tables
+    from ocsge.workspace_tables import read_table
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,8 +30,11 @@ __all__ = [
     "Rules",
     "derive",
     "explain",
+    "export_tables",
     "load_rules",
     "measure_raster",
+    "open_views",
+    "read_table",
     "sensitivity",
 ]
 
@@ -39,6 +45,9 @@ _HOMES = {
     "explain": "ocsge.explain",
     "MeasuredRaster": "ocsge.measure_raster",
     "measure_raster": "ocsge.measure_raster",
+    "export_tables": "ocsge.table_exports",
+    "open_views": "ocsge.sql",
+    "read_table": "ocsge.workspace_tables",
     "Rules": "ocsge.rules",
     "load_rules": "ocsge.rules",
     "sensitivity": "ocsge.sensitivity",

@@ -1,16 +1,13 @@
-"""Write results for other tools: GeoParquet, GeoPackage with styles, CSV, JSON.
+"""Write results for other tools: GeoParquet, GeoPackage with styles, JSON; tables are :mod:`ocsge.table_files`.
 
 The same table gives the same bytes, whenever it is written: no date of the day enters a file.
 """
 
 from __future__ import annotations
 
-import csv
 import io
-import math
 from contextlib import contextmanager
-from datetime import date
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
@@ -29,10 +26,7 @@ if TYPE_CHECKING:
 
     from ocsge.styles import LayerStyle
 
-Profile = Literal["machine", "excel-fr"]
-
 _FIXED_DATE = "2000-01-01T00:00:00.000Z"
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _IGN_COLUMNS = ("id", "code_cs", "code_us", "millesime", "ossature", "area_m2", "artif", "crit_seuil")
 _INTERNAL_COLUMNS = ("area_px", "in_territory")
 _GDAL_ERRORS = (
@@ -198,66 +192,6 @@ def change_fields(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     fields["etat"] = change_states(frame)
     fields["aire"] = frame["area_m2"].astype("float64")
     return gpd.GeoDataFrame(fields, geometry=frame.geometry.rename("the_geom"))
-
-
-def write_csv(frame: pd.DataFrame, path: Path, *, profile: Profile = "machine") -> None:
-    """Write a table as CSV, without its geometry.
-
-    Hectares (columns named ``…_ha`` or ``…_ha_an``) have 4 decimals, percentages (``…_pct``) 2, other numbers
-    all the digits they need; null is an empty cell. A text that a spreadsheet would run as a formula gets an
-    apostrophe in front.
-
-    Parameters
-    ----------
-    frame
-        One row per line.
-    profile
-        ``machine``: comma, decimal point, UTF-8, line feeds. ``excel-fr``: semicolon, decimal comma, UTF-8
-        with byte order mark, CRLF, VRAI and FAUX.
-
-    Raises
-    ------
-    OcsgeError
-        When a number is infinite.
-    OutputError
-        When the file cannot be written.
-    """
-    table = pd.DataFrame(frame.drop(columns=frame.geometry.name) if _is_spatial(frame) else frame)
-    french = profile == "excel-fr"
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter=";" if french else ",", lineterminator="\r\n" if french else "\n")
-    writer.writerow([_harmless(str(column)) for column in table.columns])
-    cells = [[_cell(value, str(name), french=french) for value in table[name]] for name in table.columns]
-    writer.writerows(zip(*cells, strict=True))
-    content = text.getvalue().encode("utf-8-sig" if french else "utf-8")
-    publish(path, lambda temporary: temporary.write_bytes(content))
-
-
-def _cell(value: object, column: str, *, french: bool) -> str:
-    """Return the text of one cell."""
-    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, (bool, np.bool_)):
-        return ("FAUX", "VRAI")[bool(value)] if french else ("false", "true")[bool(value)]
-    if isinstance(value, (int, np.integer)):
-        return str(int(value))
-    if isinstance(value, (float, np.floating)):
-        return _number(float(value), column).replace(".", "," if french else ".")
-    return _harmless(value.isoformat() if isinstance(value, date) else str(value))
-
-
-def _number(value: float, column: str) -> str:
-    if math.isinf(value):
-        raise OcsgeError(f"column {column}: an infinite number cannot be exported")
-    decimals = 4 if column.endswith(("_ha", "_ha_an")) else 2 if column.endswith("_pct") else None
-    if decimals is None:
-        return repr(value).removesuffix(".0")
-    # Adding zero turns the −0.0 of a rounded small loss into 0.0.
-    return f"{round(value, decimals) + 0.0:.{decimals}f}"
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def write_json(value: object, path: Path) -> None:

@@ -7,7 +7,8 @@
     runs/commune_code=12174/millesime=2022/run.json           provenance
     communes/12174_2022.gpkg, .qml                            the same polygons with IGN's field names and styles
     communes/12174_2022_couverture.png, _artificialisation.png
-    stock.csv, stock_long.csv, stock_excel.csv                every partition of the version
+    stock.csv, stock_long.csv, stock_excel.csv                every partition of the version, each beside its
+                                                              Table Schema, .schema.json
 
 Of a pair of millésimes::
 
@@ -32,28 +33,36 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ocsge.export import change_fields, write_csv, write_gpkg, write_json, write_parquet
+from ocsge.export import change_fields, write_gpkg, write_json, write_parquet
 from ocsge.publish import publish
 from ocsge.styles import artif_style, change_style, couverture_style
+from ocsge.table_files import write_csv
+from ocsge.tables import CHANGE_MATRIX, FLOW, STOCK, STOCK_LONG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import geopandas as gpd
 
-    from ocsge.export import Profile
     from ocsge.rules import Rules
     from ocsge.states import Measured, MeasuredPair, MeasuredState
     from ocsge.store import Workspace
+    from ocsge.table_files import Profile
+    from ocsge.tables import Schema
 
-_TABLES: tuple[tuple[str, tuple[tuple[str, Profile], ...]], ...] = (
-    ("stock", (("stock.csv", "machine"), ("stock_excel.csv", "excel-fr"))),
-    ("stock_long", (("stock_long.csv", "machine"),)),
-    ("flow", (("flow.csv", "machine"), ("flow_excel.csv", "excel-fr"))),
-    ("change_matrix", (("change_matrix.csv", "machine"),)),
+_TABLES: tuple[tuple[str, Schema, tuple[tuple[str, Profile], ...]], ...] = (
+    ("stock", STOCK, (("stock.csv", "machine"), ("stock_excel.csv", "excel-fr"))),
+    ("stock_long", STOCK_LONG, (("stock_long.csv", "machine"),)),
+    ("flow", FLOW, (("flow.csv", "machine"), ("flow_excel.csv", "excel-fr"))),
+    ("change_matrix", CHANGE_MATRIX, (("change_matrix.csv", "machine"),)),
 )
 """Each table, and the files that hold its rows of every partition."""
-_COMBINED = frozenset(output for _, outputs in _TABLES for output, _ in outputs)
+_COMBINED = frozenset(
+    name
+    for _, _, outputs in _TABLES
+    for output, _ in outputs
+    for name in (output, f"{output.removesuffix('.csv')}.schema.json")
+)
 _PAIR = re.compile(r"(?:^|[=_])(\d{4})-(\d{4})(?=[._]|$)")
 
 
@@ -271,7 +280,7 @@ def _draw(
 
 def _combine(folder: Path) -> None:
     """Write the tables of every partition of a folder as CSV files."""
-    for name, outputs in _TABLES:
+    for name, schema, outputs in _TABLES:
         parts: Sequence[Path] = sorted(folder.glob(f"tables/*/*/{name}.parquet"))
         if not parts:
             continue
@@ -279,4 +288,4 @@ def _combine(folder: Path) -> None:
         order = [column for column in ("commune_code", "millesime", "millesime_1", "millesime_2") if column in table]
         table = table.sort_values(order, kind="stable", ignore_index=True)
         for output, profile in outputs:
-            write_csv(table, folder / output, profile=profile)
+            write_csv(table, folder / output, profile=profile, schema=schema)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import datetime as dt
 import json
 import sqlite3
 import subprocess
@@ -14,14 +12,14 @@ from xml.etree import ElementTree as ET
 import duckdb
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 import pyogrio
+import pyproj
 import pytest
 import shapely
 
 from ocsge.errors import CrsError, OcsgeError, OutputError
-from ocsge.export import ign_fields, write_csv, write_gpkg, write_json, write_parquet
+from ocsge.export import ign_fields, write_gpkg, write_json, write_parquet
 from ocsge.styles import ARTIF_STATES, artif_states, artif_style, couverture_style
 
 COLOURS = {"CS1.1.1.1": "#ff377a", "CS2.1.1.1": "#80ff00", "CS2.2.1": "#ccf24d"}
@@ -77,6 +75,54 @@ def test_parquet_is_geoparquet_1_1_with_bbox_covering_zstd_and_provenance(polygo
     assert metadata.row_group(0).column(0).compression == "ZSTD"
     west = gpd.read_parquet(path, bbox=(870_000, 6_570_000, 870_050, 6_570_050))
     assert west["id"].tolist() == ["01004-2021-1"]
+
+
+def faults_of_geoparquet(path: Path) -> list[str]:
+    """Return what breaks GeoParquet 1.1: the metadata, the covering, the CRS, the encoding or the bounds."""
+    table = pq.read_table(path, partitioning=None)
+    geo = json.loads(pq.read_metadata(path).metadata[b"geo"])
+    faults = []
+    if set(geo) - {"creator"} != {"version", "primary_column", "columns"} or geo["version"] != "1.1.0":
+        faults.append(f"file metadata: {sorted(geo)}")
+    column = geo["columns"][geo["primary_column"]]
+    known = {"encoding", "geometry_types", "crs", "orientation", "edges", "bbox", "epoch", "covering"}
+    if set(column) - known or not {"encoding", "geometry_types"} <= set(column):
+        faults.append(f"column metadata: {sorted(column)}")
+    if column["encoding"] != "WKB" or not str(table.schema.field(geo["primary_column"]).type).endswith("binary"):
+        faults.append(f"encoding {column['encoding']}")
+    shapes = shapely.from_wkb(table[geo["primary_column"]].to_pylist())
+    if set(column["geometry_types"]) != {shape.geom_type for shape in shapes}:
+        faults.append(f"geometry types {column['geometry_types']}")
+    if pyproj.CRS.from_json_dict(column["crs"]).to_epsg() != 2154 or "$schema" not in column["crs"]:
+        faults.append("the CRS is no PROJJSON of EPSG:2154")
+    if not np.allclose(column["bbox"], shapely.total_bounds(shapes)):
+        faults.append(f"bbox {column['bbox']}")
+    corners = ("xmin", "ymin", "xmax", "ymax")
+    if column["covering"] != {"bbox": {corner: ["bbox", corner] for corner in corners}}:
+        faults.append(f"covering {column['covering']}")
+    boxes = np.array([[row[corner] for corner in corners] for row in table["bbox"].to_pylist()])
+    if not np.allclose(boxes, shapely.bounds(shapes)):
+        faults.append("a row lies outside its bounding box")
+    return faults
+
+
+def test_parquet_holds_to_geoparquet_1_1_and_duckdb_spatial_reads_it_with_its_crs(polygons, tmp_path):
+    path = tmp_path / "part.parquet"
+    write_parquet(polygons, path, provenance={"rules": "abc"})
+    assert faults_of_geoparquet(path) == []
+    with duckdb.connect() as connection:
+        (kind,) = connection.execute("select typeof(geometry) from read_parquet(?) limit 1", [str(path)]).fetchone()
+    assert kind.startswith("GEOMETRY")
+
+
+@pytest.mark.skipif("Parquet" not in pyogrio.list_drivers(), reason="this GDAL is built without its Parquet driver")
+def test_gdal_reads_the_geoparquet(polygons, tmp_path):
+    path = tmp_path / "part.parquet"
+    write_parquet(polygons, path)
+    read = pyogrio.read_dataframe(path)
+    assert read["commune_code"].tolist() == ["01004", "01004", "01005"]
+    assert read.crs.to_epsg() == 2154
+    assert read.area.tolist() == [10_000.0] * 3
 
 
 def test_duckdb_reads_a_folder_of_parts_and_keeps_the_leading_zero(polygons, tmp_path):
@@ -187,7 +233,8 @@ import resource, sys
 from pathlib import Path
 import geopandas as gpd, shapely
 from ocsge.errors import OutputError
-from ocsge.export import write_csv, write_gpkg, write_parquet
+from ocsge.export import write_gpkg, write_parquet
+from ocsge.table_files import write_csv
 n = 3000
 frame = gpd.GeoDataFrame(
     {"id": [f"{i * i}" for i in range(n)], "millesime": 2021, "code_cs": "a", "code_us": "b",
@@ -250,62 +297,7 @@ def test_the_two_states_differ_in_lightness_alone():
     assert (by_value["non artif"] + 0.05) / (by_value["artif"] + 0.05) >= 3
 
 
-# --- CSV and JSON
-
-
-@pytest.fixture
-def stock():
-    return pd.DataFrame(
-        {
-            "commune_code": ["01004", "2A004"],
-            "nom": ["Ambérieu; en, Bugey", None],
-            "population": pd.array([14_000, None], dtype="Int64"),
-            "stock_ha": [1234.56789, np.nan],
-            "net_ha_an": [-0.00001, -0.25],
-            "part_pct": [12.345, 0.0],
-            "area_m2": [10_000.0, 0.1],
-            "complete": [True, False],
-            "imagery_date": [dt.date(2021, 7, 1), pd.NaT],
-        }
-    )
-
-
-def test_the_machine_profile_has_commas_dots_and_line_feeds(stock, tmp_path):
-    write_csv(stock, tmp_path / "stock.csv")
-    assert (tmp_path / "stock.csv").read_bytes().decode() == (
-        "commune_code,nom,population,stock_ha,net_ha_an,part_pct,area_m2,complete,imagery_date\n"
-        '01004,"Ambérieu; en, Bugey",14000,1234.5679,0.0000,12.35,10000,true,2021-07-01\n'
-        "2A004,,,,-0.2500,0.00,0.1,false,\n"
-    )
-
-
-def test_the_excel_profile_has_semicolons_decimal_commas_a_mark_and_crlf(stock, tmp_path):
-    write_csv(stock, tmp_path / "stock.csv", profile="excel-fr")
-    content = (tmp_path / "stock.csv").read_bytes()
-    assert content.startswith(b"\xef\xbb\xbfcommune_code;nom;")
-    lines = content.decode("utf-8-sig").split("\r\n")
-    assert lines[1] == '01004;"Ambérieu; en, Bugey";14000;1234,5679;0,0000;12,35;10000;VRAI;2021-07-01'
-    assert lines[2] == "2A004;;;;-0,2500;0,00;0,1;FAUX;"
-
-
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-@pytest.mark.parametrize("profile", ["machine", "excel-fr"])
-def test_a_text_that_starts_a_formula_gets_an_apostrophe(tmp_path, start, profile):
-    text = f'{start}HYPERLINK("x";1,2)'
-    write_csv(pd.DataFrame({"nom": [text, "a=b"], "n": [-1, -2]}), tmp_path / "a.csv", profile=profile)
-    with (tmp_path / "a.csv").open(encoding="utf-8-sig", newline="") as stream:
-        rows = list(csv.reader(stream, delimiter=";" if profile == "excel-fr" else ","))
-    assert rows == [["nom", "n"], [f"'{text}", "-1"], ["a=b", "-2"]]
-
-
-def test_a_csv_leaves_the_geometry_out(polygons, tmp_path):
-    write_csv(polygons, tmp_path / "a.csv")
-    assert "geometry" not in (tmp_path / "a.csv").read_text()
-
-
-def test_an_infinite_number_is_refused(tmp_path):
-    with pytest.raises(OcsgeError, match="column part_pct: an infinite number"):
-        write_csv(pd.DataFrame({"part_pct": [np.inf]}), tmp_path / "a.csv")
+# --- JSON
 
 
 def test_json_is_sorted_and_refuses_what_is_not_json(tmp_path):

@@ -27,6 +27,8 @@ _COMMANDS = {
     ),
     "zan": ("ocsge.cli.zan", "zan", "Follow the consumption of ENAF against what the ZAN allows."),
     "measure": ("ocsge.cli.measure", "measure", "Measure cover areas in any polygons, straight from a class raster."),
+    "export": ("ocsge.cli.tables", "export", "Write the tables of a workspace: CSV, portal, XLSX."),
+    "sql": ("ocsge.cli.tables", "sql", "Query the tables of a workspace in DuckDB."),
     "catalog": ("ocsge.cli.catalog", "catalog", "Show the products, and register data files."),
     "rules": ("ocsge.cli.rules", "rules", "Show, check, compare the rules, and measure their effect."),
 }

@@ -1,0 +1,288 @@
+"""Read the tables of a workspace over any number of communes, straight from its Parquet and GeoParquet partitions.
+
+DuckDB reads what is asked for and nothing else: a commune is a folder, a figure a column. The stock and the flow can
+also be summed again from the polygons and the changes; the sums are those of whole pixels, hence equal to the published
+ones.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import geopandas as gpd
+import pandas as pd
+
+from ocsge.catalog_schema import load_catalog
+from ocsge.errors import DataError, ParameterError
+from ocsge.store import Workspace
+from ocsge.table_schema import KEYS
+from ocsge.tables import ARTIFICIALISED, CHANGE_MATRIX, CHANGES, FLOW, STOCK, STOCK_LONG, Schema
+from ocsge.territory import check_commune_code
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import duckdb
+
+OFFLINE: Mapping[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+"""Settings of DuckDB: no extension is looked for on the network."""
+
+SOURCE_COLUMNS = ("years", "layer", "product", "edition", "file", "sha256", "credit", "licence", "communes")
+"""Columns of the table of sources."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTable:
+    """A table of a version: one file for each commune and millésime, or pair of millésimes."""
+
+    folder: str
+    """Folder of the version that holds its partitions."""
+
+    file: str
+    """Name of the file of each partition."""
+
+    schema: Schema
+    """Its columns."""
+
+    spatial: bool = False
+    """Whether its files are GeoParquet."""
+
+
+STORED: Mapping[str, StoredTable] = {
+    "stock": StoredTable("tables", "stock.parquet", STOCK),
+    "stock_long": StoredTable("tables", "stock_long.parquet", STOCK_LONG),
+    "flow": StoredTable("tables", "flow.parquet", FLOW),
+    "change_matrix": StoredTable("tables", "change_matrix.parquet", CHANGE_MATRIX),
+    "polygons": StoredTable("polygons", "part.parquet", ARTIFICIALISED, spatial=True),
+    "changes": StoredTable("changes", "part.parquet", CHANGES, spatial=True),
+}
+"""Tables a workspace may hold, by name."""
+
+_STOCK_SQL = """
+WITH sums AS (
+    SELECT commune_code, millesime,
+        count(*) AS polygons,
+        round(sum(area_px) / sum(area_m2)) * 10000 AS px_per_ha,
+        sum(area_px) AS surface_px,
+        coalesce(sum(area_px) FILTER (artif), 0) AS stock_px,
+        coalesce(sum(area_px) FILTER (impermeable), 0) AS stock_impermeable_px,
+        coalesce(sum(area_px) FILTER (matrix_artif), 0) AS matrix_px,
+        coalesce(sum(area_px) FILTER (artif_min), 0) AS artif_min_px,
+        coalesce(sum(area_px) FILTER (artif_max), 0) AS artif_max_px
+    FROM read_parquet(?, hive_partitioning = false)
+    GROUP BY commune_code, millesime
+)
+SELECT commune_code, millesime, polygons,
+    surface_px / px_per_ha AS surface_ha,
+    stock_px / px_per_ha AS stock_ha,
+    100 * (stock_px / px_per_ha) / (surface_px / px_per_ha) AS part_pct,
+    stock_impermeable_px / px_per_ha AS stock_impermeable_ha,
+    matrix_px / px_per_ha AS matrix_ha,
+    artif_min_px / px_per_ha AS artif_min_ha,
+    artif_max_px / px_per_ha AS artif_max_ha
+FROM sums
+ORDER BY commune_code, millesime
+"""
+
+_FLOW_SQL = """
+WITH sums AS (
+    SELECT commune_code, millesime_1, millesime_2,
+        round(sum(area_px) / sum(area_m2)) * 10000 AS px_per_ha,
+        sum(area_px) AS surface_px,
+        coalesce(sum(area_px) FILTER (artif_1), 0) AS stock_1_px,
+        coalesce(sum(area_px) FILTER (artif_2), 0) AS stock_2_px,
+        coalesce(sum(area_px) FILTER (artif_2 AND NOT artif_1), 0) AS gain_px,
+        coalesce(sum(area_px) FILTER (artif_1 AND NOT artif_2), 0) AS loss_px,
+        coalesce(sum(area_px) FILTER (impermeable_2 AND NOT impermeable_1), 0) AS gain_impermeable_px,
+        coalesce(sum(area_px) FILTER (impermeable_1 AND NOT impermeable_2), 0) AS loss_impermeable_px
+    FROM read_parquet(?, hive_partitioning = false)
+    GROUP BY commune_code, millesime_1, millesime_2
+)
+SELECT commune_code, millesime_1, millesime_2,
+    surface_px / px_per_ha AS surface_ha,
+    stock_1_px / px_per_ha AS stock_1_ha,
+    stock_2_px / px_per_ha AS stock_2_ha,
+    gain_px / px_per_ha AS gain_ha,
+    loss_px / px_per_ha AS loss_ha,
+    (gain_px - loss_px) / px_per_ha AS net_ha,
+    (gain_px - loss_px) / px_per_ha / (millesime_2 - millesime_1) AS net_ha_an,
+    gain_impermeable_px / px_per_ha AS gain_impermeable_ha,
+    loss_impermeable_px / px_per_ha AS loss_impermeable_ha
+FROM sums
+ORDER BY commune_code, millesime_1, millesime_2
+"""
+
+
+def current_version(workspace: Path | str) -> Path:
+    """Return the folder of the version that readers of a workspace use.
+
+    Raises
+    ------
+    DataError
+        When nothing has been published in it.
+    """
+    version = Workspace(Path(workspace)).current()
+    if version is None:
+        raise DataError(f"{workspace}: holds no result; run `ocsge derive --workspace {workspace}` first")
+    return version
+
+
+def files_of(version: Path, name: str, *, communes: Sequence[str] | None = None) -> list[Path]:
+    """Return the partitions of a table, sorted; results limited by a perimeter are not among them.
+
+    Raises
+    ------
+    ParameterError
+        When there is no table of that name, or a code is not an INSEE code.
+    """
+    if name not in STORED:
+        raise ParameterError(f"{name}: is not a table of a workspace; the tables are {', '.join(STORED)}")
+    table = STORED[name]
+    root = version / table.folder
+    if communes is None:
+        return sorted(root.glob(f"commune_code=*/*/{table.file}"))
+    folders = [root / f"commune_code={code}" for code in dict.fromkeys(map(check_commune_code, communes))]
+    return [path for folder in folders for path in sorted(folder.glob(f"*/{table.file}"))]
+
+
+def read_table(workspace: Path | str, name: str, *, communes: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a table of a workspace: every commune and millésime, or some communes.
+
+    Parameters
+    ----------
+    workspace
+        Folder that holds the results.
+    name
+        ``stock``, ``stock_long``, ``flow``, ``change_matrix``; ``polygons`` and ``changes`` come as GeoDataFrames, in
+        the CRS of the communes.
+    communes
+        INSEE codes; every commune by default.
+
+    Raises
+    ------
+    CrsError, DataError
+        When the workspace holds no such table of these communes, or the communes are in several CRS.
+    ParameterError
+        When there is no table of that name, or a code is not an INSEE code.
+
+    Examples
+    --------
+    >>> read_table("demo", "stock")[["commune_code", "stock_ha"]]  # doctest: +SKIP
+    """
+    paths = _some_files(workspace, name, communes)
+    if not STORED[name].spatial:
+        schema = STORED[name].schema
+        rows = _query("SELECT * FROM read_parquet(?, hive_partitioning = false)", paths)
+        return _typed(rows.sort_values(list(KEYS[schema.name]), ignore_index=True), schema)
+    parts = [gpd.read_parquet(path) for path in paths]
+    systems = {part.crs.to_string() for part in parts}
+    if len(systems) > 1:
+        found = ", ".join(sorted(systems))
+        raise DataError(f"{workspace}: the {name} are in several CRS ({found}); read the communes of one territory")
+    together: pd.DataFrame = gpd.GeoDataFrame(pd.concat(parts, ignore_index=True), crs=parts[0].crs)
+    return together
+
+
+def stock_of_polygons(workspace: Path | str, *, communes: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return the stock summed again from the polygons, in hectares: one row a commune and millésime that has some.
+
+    Columns ``commune_code, millesime, polygons, surface_ha, stock_ha, part_pct, stock_impermeable_ha, matrix_ha,
+    artif_min_ha, artif_max_ha``, those of table ``STOCK`` but for the number of polygons.
+
+    Raises
+    ------
+    DataError
+        When the workspace holds no polygon of these communes.
+    ParameterError
+        When a code is not an INSEE code.
+    """
+    return _query(_STOCK_SQL, _some_files(workspace, "polygons", communes))
+
+
+def flow_of_changes(workspace: Path | str, *, communes: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return the flow summed again from the coverages of two millésimes, in hectares: one row a commune and pair.
+
+    Columns ``commune_code, millesime_1, millesime_2, surface_ha, stock_1_ha, stock_2_ha, gain_ha, loss_ha, net_ha,
+    net_ha_an, gain_impermeable_ha, loss_impermeable_ha``, those of table ``FLOW``.
+
+    Raises
+    ------
+    DataError
+        When the workspace holds no change of these communes.
+    ParameterError
+        When a code is not an INSEE code.
+    """
+    return _query(_FLOW_SQL, _some_files(workspace, "changes", communes))
+
+
+def read_sources(version: Path, *, communes: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return the data that the partitions of a version were made from: one row a layer of a file and millésime.
+
+    Columns ``SOURCE_COLUMNS``: ``years`` is the millésime, or the pair of millésimes, ``communes`` the number of
+    communes made from it; the others are text.
+    """
+    products = {product.product: product for product in load_catalog().products}
+    chosen = None if communes is None else {check_commune_code(code) for code in communes}
+    rows = []
+    for path in sorted((version / "runs").glob("commune_code=*/*/run.json")):
+        code, years = (part.name.partition("=")[2] for part in (path.parents[1], path.parent))
+        if chosen is not None and code not in chosen:
+            continue
+        run = json.loads(path.read_text(encoding="utf-8"))
+        for source in (*run.get("sources", ()), *_class_files(run.get("classes"))):
+            product = products.get(source.get("product"))
+            credit, licence = (product.credit, product.licence) if product else (None, None)
+            rows.append({**source, "commune_code": code, "years": years, "credit": credit, "licence": licence})
+    *columns, counted = SOURCE_COLUMNS
+    found = pd.DataFrame(rows, columns=[*columns, "commune_code"]).astype("str")
+    groups = found.groupby(columns, dropna=False)["commune_code"].nunique()
+    counts: pd.DataFrame = groups.rename(counted).reset_index()
+    return counts
+
+
+def _class_files(classes: Mapping[str, Any] | None) -> list[dict[str, object]]:
+    if classes is None:
+        return []
+    pairs = zip(classes.get("files", ()), classes.get("sha256", ()), strict=False)
+    return [{"layer": "classes", "file": file, "sha256": sha256} for file, sha256 in pairs]
+
+
+def _some_files(workspace: Path | str, name: str, communes: Sequence[str] | None) -> list[Path]:
+    paths = files_of(current_version(workspace), name, communes=communes)
+    if not paths:
+        of_whom = "" if communes is None else f" of {', '.join(communes)}"
+        raise DataError(f"{workspace}: holds no table '{name}'{of_whom}; derive it first")
+    return paths
+
+
+def _query(sql: str, paths: Sequence[Path]) -> pd.DataFrame:
+    with _engine().cursor() as cursor:
+        found: pd.DataFrame = cursor.execute(sql, [[str(path) for path in paths]]).to_arrow_table().to_pandas()
+    return found
+
+
+@lru_cache(maxsize=1)
+def _engine() -> duckdb.DuckDBPyConnection:
+    """Return the one DuckDB of this process, without data of its own: opening it takes longer than a commune."""
+    import duckdb  # noqa: PLC0415  (it weighs on memory until it is needed)
+
+    return duckdb.connect(config=dict(OFFLINE))
+
+
+def _typed(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Return a table with the types of its schema: DuckDB gives back whole numbers with nulls as floats."""
+    kinds = {"text": "str", "float64": "float64", "bool": "bool"}
+    types = {
+        name: kinds.get(column.dtype, "Int64" if column.nullable else "int64")
+        for name, column in schema.columns.items()
+        if name in table.columns
+    }
+    typed: pd.DataFrame = table.astype(types)
+    return typed
