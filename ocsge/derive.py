@@ -17,6 +17,8 @@ import geopandas as gpd
 import numpy as np
 
 from ocsge.artificialise import artificialise
+from ocsge.correction_trace import with_corrections_named
+from ocsge.corrections import accepted_corrections, corrections_within
 from ocsge.derivation import Derivation, find_published, read_derivation
 from ocsge.domain import Domain, domain_of, run_epsg
 from ocsge.editions import Remark, check_editions
@@ -249,9 +251,11 @@ def measure(
     sources = find_sources(store.path, communes=request.communes, zone_construite=request.zone_construite)
     epsg = run_epsg(request.communes, request.perimetre)
     grid = Grid.at_resolution(epsg=epsg, resolution_m=request.resolution)
+    accepted = accepted_corrections(store.path, rules, epsg=epsg, millesime=request.millesime)
     step_m = context_m = rules.interpretation_threshold["context_m"]
     while True:
         domain, classes = _prepared(request, rules, sources, grid, context_m=context_m)
+        corrections = corrections_within(accepted, domain.context)
         key = run_key(
             domain,
             sources,
@@ -260,6 +264,7 @@ def measure(
             millesime=request.millesime,
             invalid=request.invalid,
             assume_crs=request.assume_crs,
+            corrections=corrections,
         )
         tell("sources", 1, 1)
         if reuse and (done := find_published(store, domain, request.millesime, key)) is not None:
@@ -277,6 +282,7 @@ def measure(
             rules,
             key,
             classes,
+            corrections,
             tell,
             jobs=execution.jobs,
             threads=execution.threads,
@@ -296,7 +302,7 @@ def measure(
                 f"{context_m:.0f} m around the territory are not enough to decide its small regions; please report it "
                 "with the data"
             )
-    return _measured(domain, rules, key, found, sources, classes, remarks, request=request, tell=tell)
+    return _measured(domain, rules, key, found, sources, classes, remarks, corrections, request=request, tell=tell)
 
 
 def _prepared(
@@ -332,6 +338,7 @@ def _measured(
     sources: Sequence[Source],
     classes: ClassEvidence | None,
     remarks: Sequence[Remark],
+    corrections: gpd.GeoDataFrame,
     *,
     request: Request,
     tell: Progress,
@@ -344,6 +351,7 @@ def _measured(
     decided = artificialise(polygons, adjacency, rules)
     decided = decided.drop(columns="object_px")  # of an object over a border, not of the polygon
     ours = gpd.GeoDataFrame(decided[decided["in_territory"]].reset_index(drop=True), crs=domain.grid.epsg)
+    ours, applied = with_corrections_named(ours, corrections)
     ours.insert(0, "id", _identifiers(ours["commune_code"], request.millesime))
     ours.insert(1, "millesime", np.full(len(ours), request.millesime, dtype=np.int64))
     flags = run_flags(domain, classes, remarks, official_zone=found.official_zone)
@@ -364,7 +372,16 @@ def _measured(
         stock=table,
         stock_long=long,
         provenance=provenance_of(
-            domain, rules, key, found, sources, classes, remarks, millesime=request.millesime, flags=flags
+            domain,
+            rules,
+            key,
+            found,
+            sources,
+            classes,
+            remarks,
+            millesime=request.millesime,
+            flags=flags,
+            corrections=applied,
         ),
         credit=credit_of(sources, classes),
     )

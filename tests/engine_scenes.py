@@ -43,7 +43,7 @@ COVER_RULES = ((SEALED, OVERRIDE, 1), (WATER, OVERRIDE, 1), (MINERAL, COMPLETE, 
                (SHRUB, COMPLETE, 0), (WATER, OVERRIDE, 0), (SEALED, COMPLETE, 1))  # fmt: skip
 """Cover rules of the scenes, from 1: cover, mode, ossature."""
 CORRECTED_COVERS = (ABSORB, *range(SEALED, OTHER_HERBACEOUS + 1))
-"""Covers of the corrections, after the rules; the first is built ground, which takes the enclosing cover unless kept."""
+"""Covers of the corrections, after the rules; the first is built ground, of the enclosing cover unless it is kept."""
 ROAD_RULE, RIVER_RULE = 1, 2
 RULE_USAGES = (0, 4, 1, 2, 3, 5, 6, 2, 7, 8, 9)
 """Usage of each usage rule; the last ones are defaults."""

@@ -19,6 +19,7 @@ _COMMANDS = {
     "demo": ("ocsge.cli.derive", "demo", "Derive the embedded commune (Olemps, 12174) at 2022."),
     "derive": ("ocsge.cli.derive", "derive", "Derive OCS GE polygons and the stock of artificialised land."),
     "explain": ("ocsge.cli.explain", "explain", "Say why a place counts as artificialised or not."),
+    "corrections": ("ocsge.cli.corrections", "corrections", "Correct the cover or usage of ground, reversibly."),
     "catalog": ("ocsge.cli.catalog", "catalog", "Show the products, and register data files."),
     "rules": ("ocsge.cli.rules", "rules", "Show, check, compare the rules, and measure their effect."),
 }

@@ -176,7 +176,7 @@ def _evaluate(context, cls, tables):  # type: ignore[no-untyped-def]
         rule = _earlier(rule, np.int64(class_usage[cls]))
     if corrected_usage:
         rule = np.int64(0)
-    usage = corrected_usage if corrected_usage else np.int64(rule_usage[rule])
+    usage = corrected_usage or np.int64(rule_usage[rule])
     layer_speaks = corrected or (
         layer != 0 and (mode == OVERRIDE or not has_raster or (mode == COMPLETE and seen == 0))
     )
