@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_DECIDING_SHARE = 0.5
-"""Share of a polygon that corrections of its code cover, from which they are said to have decided it."""
 _NAMED_SHARE = 0.01
 """Share of a polygon below which one correction is but a border drawn along it, and is not named."""
 
@@ -83,7 +81,7 @@ def _deciding(polygons: gpd.GeoDataFrame, corrections: gpd.GeoDataFrame) -> dict
         part, row = part[same], row[same]
         share = shapely.area(shapely.intersection(drawn[row], ground[part])) / shapely.area(drawn[row])
         total = np.bincount(row, weights=share, minlength=len(polygons))
-        for k in np.flatnonzero((total[row] >= _DECIDING_SHARE) & (share >= _NAMED_SHARE)):
+        for k in np.flatnonzero((2 * total[row] >= 1) & (share >= _NAMED_SHARE)):
             deciding.setdefault(int(row[k]), set()).add(int(places[part[k]]))
     return deciding
 

@@ -54,8 +54,8 @@ def list_(workspace: Path, status: str | None) -> None:
 
 @corrections.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--code-cs", help="Cover of the ground, a leaf such as CS2.2.1.")
-@click.option("--code-us", help="Usage of the ground, a leaf such as US5.")
+@click.option("--code-cs", help="Cover of the ground, a leaf (ocsge rules show couverture).")
+@click.option("--code-us", help="Usage of the ground, a leaf (ocsge rules show usage).")
 @click.option("--author", required=True, help="Who says so.")
 @click.option("--reason", required=True, help="From what: a visit, a permit, an image.")
 @click.option("--from", "millesime_from", type=int, metavar="YEAR", help="First year it holds for.")
