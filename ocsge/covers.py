@@ -2,7 +2,7 @@
 
 Each rule of ``rules/layer_covers.csv`` paints the ground of its features; a smaller order paints over a larger one.
 Where a class raster is read, a rule overrides it, completes it where it says nothing, or is ignored: column
-``with_raster``.
+``with_raster``. Local corrections are painted after every rule, so they cover them all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ocsge.class_numbers import numbered_classes
 from ocsge.errors import RulesError
 from ocsge.footprints import footprints
 from ocsge.nomenclature import is_within
-from ocsge.regions.evidence import ABSORB, COMPLETE, COVERS, IGNORE, OVERRIDE, USAGES
+from ocsge.regions.evidence import ABSORB, COMPLETE, CORRECTED, COVERS, IGNORE, OVERRIDE, USAGES
 from ocsge.regions.shapes import Channel, Shapes
 
 if TYPE_CHECKING:
@@ -59,14 +59,47 @@ def cover_shapes(layers: Mapping[str, gpd.GeoDataFrame], rules: Rules) -> Shapes
     return Shapes.concatenated(parts)
 
 
+def corrected_cover_shapes(corrections: gpd.GeoDataFrame, rules: Rules) -> Shapes:
+    """Return the shapes of the covers that local corrections give; paint them after :func:`cover_shapes`.
+
+    Built ground that a correction gives is evidence as a footprint is: the built aggregation still applies.
+
+    Parameters
+    ----------
+    corrections
+        ``code_cs`` (null gives no cover) and ``geometry``, in the order of application, CRS of the grid.
+    rules
+        Their codes.
+    """
+    given = corrections[corrections["code_cs"].notna()]
+    if given.empty:
+        return Shapes.none()
+    ground = np.asarray(given.geometry.values)
+    first = len(rules.layer_covers) + 1
+    values = np.array([first + rules.couverture_codes.index(code) for code in given["code_cs"]], dtype=np.uint16)
+    built = (given["code_cs"] == rules.couverture_by_role["built"]).to_numpy(np.bool_)
+    footprint = np.ones(int(built.sum()), dtype=np.uint16)
+    return Shapes.concatenated(
+        [
+            Shapes.from_geometries(ground, channel=Channel.COVER, values=values),
+            Shapes.from_geometries(ground[built], channel=Channel.BUILT, values=footprint),
+        ]
+    )
+
+
 def layer_cover_tables(rules: Rules) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return cover index, raster mode and ossature flag by position of the cover rule, from 1."""
+    """Return cover index, raster mode and ossature flag by position: the cover rules from 1, then corrected covers.
+
+    Corrected built ground that the aggregation did not keep takes the enclosing cover, as a built speck does.
+    """
     index = {code: i for i, code in enumerate(rules.couverture_codes, start=1)}
     rows = rules.layer_covers
+    built = rules.couverture_by_role["built"]
+    corrected = [ABSORB if code == built else index[code] for code in rules.couverture_codes]
     return (
-        np.array([0, *(index[row.code_cs] for row in rows)], dtype=np.uint8),
-        np.array([OVERRIDE, *(_MODES[row.with_raster] for row in rows)], dtype=np.uint8),
-        np.array([0, *(row.ossature for row in rows)], dtype=np.uint8),
+        np.array([0, *(index[row.code_cs] for row in rows), *corrected], dtype=np.uint8),
+        np.array([OVERRIDE, *(_MODES[row.with_raster] for row in rows), *(CORRECTED for _ in corrected)], np.uint8),
+        np.array([0, *(row.ossature for row in rows), *(0 for _ in corrected)], dtype=np.uint8),
     )
 
 

@@ -10,8 +10,9 @@ import shapely
 
 from ocsge.errors import DataError, ParameterError
 from ocsge.exemptions import CHOSEN
-from ocsge.rules import Rules, load_rules
+from ocsge.rules import LayerUsage, Rules, load_rules
 from ocsge.store import Workspace
+from ocsge.tables import CORRECTED_USAGE_RULE
 from ocsge.territory import check_commune_code
 
 
@@ -122,12 +123,18 @@ def explain(
         reason=str(row["reason"]),
         couverture=f"{row['code_cs']} {labels.get(row['code_cs'], '')}",
         usage=f"{row['code_us']} {labels.get(row['code_us'], '')}",
-        usage_rule=f"rule {row['usage_rule']}"
-        if step is None
-        else f"{step.row}: {step.layer}, {step.mode}; {step.reason} (confidence {step.confidence})",
+        usage_rule=_usage_rule(int(row["usage_rule"]), step),
         area_m2=float(row["area_m2"]),
         remarks=_remarks(row, spread=step is not None and step.mode == "spread"),
     )
+
+
+def _usage_rule(order: int, step: LayerUsage | None) -> str:
+    if order == CORRECTED_USAGE_RULE:
+        return "a local correction (ocsge corrections list)"
+    if step is None:
+        return f"rule {order}"
+    return f"{step.row}: {step.layer}, {step.mode}; {step.reason} (confidence {step.confidence})"
 
 
 def published_polygons(workspace: Path, code: str, millesime: int | None) -> Path:

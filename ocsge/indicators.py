@@ -17,6 +17,7 @@ from ocsge.errors import CrsError, DataError
 from ocsge.tables import (
     ARTIFICIALISED,
     COMMUNES,
+    CORRECTION_MARKER,
     REASON_MARKERS,
     STOCK,
     STOCK_LONG,
@@ -182,7 +183,9 @@ def stock(
     table["source"] = source
     table["model"] = model
     table["rules_version"] = rules.fingerprint[:FINGERPRINT_CHARACTERS]
-    table["flags"] = _flags(table["coverage_pct"], (*flags, *_chosen_exemptions(rules)))
+    told = polygons["reason"].str.contains(CORRECTION_MARKER, regex=False) & polygons["in_territory"]
+    corrected = table.index.isin(polygons["commune_code"][told])
+    table["flags"] = _flags(table["coverage_pct"], corrected, (*flags, *_chosen_exemptions(rules)))
     return typed(table.reset_index(), STOCK, where=WHERE)
 
 
@@ -272,8 +275,9 @@ def _query(sql: str, polygons: pd.DataFrame) -> pd.DataFrame:
 
 def _reason_kinds(reasons: pd.Series) -> pd.Series:
     codes, texts = pd.factorize(reasons)
+    ours = [str(text).partition(CORRECTION_MARKER)[0] for text in texts]  # what follows is a planner's words
     kinds = np.array(
-        [next((kind for kind, marker in REASON_MARKERS.items() if marker in text), "matrix") for text in texts],
+        [next((kind for kind, marker in REASON_MARKERS.items() if marker in text), "matrix") for text in ours],
         dtype=object,
     )
     return pd.Series(kinds[codes] if len(codes) else [], dtype="str")
@@ -323,10 +327,12 @@ def _chosen_exemptions(rules: Rules) -> tuple[str, ...]:
     return tuple(f"exempted_{name}" for name in ("parks", "photovoltaic") if rules.options[f"exempt_{name}"] == "yes")
 
 
-def _flags(coverage_pct: pd.Series, of_the_run: Sequence[str]) -> list[str]:
-    def own(coverage: float) -> tuple[str, ...]:
+def _flags(coverage_pct: pd.Series, corrected: NDArray[np.bool_], of_the_run: Sequence[str]) -> list[str]:
+    def own(coverage: float, by_hand: bool) -> tuple[str, ...]:
         if np.isnan(coverage):
             return ("no_data",)
-        return (f"coverage<{COMPLETE_PCT:g}",) if coverage < COMPLETE_PCT else ()
+        partial = (f"coverage<{COMPLETE_PCT:g}",) if coverage < COMPLETE_PCT else ()
+        return (*partial, "local_corrections") if by_hand else partial
 
-    return ["+".join((*own(coverage), *of_the_run)) for coverage in coverage_pct.astype("float64")]
+    coverage = coverage_pct.astype("float64")
+    return ["+".join((*own(*of_one), *of_the_run)) for of_one in zip(coverage, corrected, strict=True)]

@@ -17,7 +17,7 @@ import shapely
 from ocsge.artificialise import artificialise
 from ocsge.domain import Domain, domain_of, run_epsg
 from ocsge.errors import LayerError, ParameterError
-from ocsge.export import write_csv, write_gpkg
+from ocsge.export import write_gpkg
 from ocsge.grid import Grid
 from ocsge.indicators import stock, stock_long
 from ocsge.inputs import find_sources
@@ -26,6 +26,7 @@ from ocsge.products.ocs_ge import PRODUCTS, OcsGeRead, read_ocs_ge, read_ocs_ge_
 from ocsge.rules import Rules, load_rules
 from ocsge.shared_edges import shared_edges
 from ocsge.styles import artif_style
+from ocsge.table_files import write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

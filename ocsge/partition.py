@@ -13,8 +13,9 @@ from ocsge.drawing import draw
 from ocsge.errors import RasterError
 from ocsge.regions.adjacency import piece_adjacency
 from ocsge.regions.composition import composed_keys, tree_share
-from ocsge.regions.evidence import OSSATURE_SHIFT, USAGE_SHIFT
+from ocsge.regions.evidence import CORRECTED_RULE, OSSATURE_SHIFT, USAGE_SHIFT
 from ocsge.regions.pieces import DEFAULT_COVER, PARK, PARK_AND_PHOTOVOLTAIC, PHOTOVOLTAIC, at_edge, recoded
+from ocsge.tables import CORRECTED_USAGE_RULE
 from ocsge.usage import usage_steps
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _usage_provenance(
     """Return the order of the rule behind most of each piece's own usage, and its pixels of default usage.
 
     Only rules that give the piece's usage are candidates; a piece that took its usage from a neighbour has the rule
-    that covers most of it. Ties go to the first rule.
+    that covers most of it. Ties go to the first rule. Corrections of at least half of a piece come before any rule.
     """
     steps = usage_steps(rules)
     index = {code: i for i, code in enumerate(rules.usage_codes, start=1)}
@@ -146,4 +147,5 @@ def _usage_provenance(
     px = pieces.rule_px[:, 1 : len(steps) + 1]
     own = np.where(step_usage[None, :] == usage[:, None], px, 0)
     chosen = np.where(own.any(axis=1), own.argmax(axis=1), px.argmax(axis=1))
-    return order[chosen], px[:, is_default].sum(axis=1)
+    corrected = 2 * pieces.rule_px[:, CORRECTED_RULE] >= pieces.area_px
+    return np.where(corrected, CORRECTED_USAGE_RULE, order[chosen]), px[:, is_default].sum(axis=1)

@@ -15,6 +15,8 @@ from ocsge.store import artefact_key, code_version
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import geopandas as gpd
+
     from ocsge.catalog import Source
     from ocsge.domain import Domain
     from ocsge.editions import Remark
@@ -35,9 +37,12 @@ def run_key(
     millesime: int,
     invalid: str,
     assume_crs: int | None,
+    corrections: gpd.GeoDataFrame,
 ) -> str:
-    """Return what the result depends on, as one key: data, rules, territory, grid; not tiling nor jobs."""
+    """Return what the result depends on, as one key: data, rules, territory, grid, corrections; not tiling nor jobs."""
     extent = hashlib.sha256(b"".join(shapely.to_wkb([domain.context, *domain.unit_geometries]))).hexdigest()
+    said = corrections[["id", "code_cs", "code_us", "author", "date", "reason"]].to_numpy(object).tolist()
+    ground = [hashlib.sha256(wkb).hexdigest() for wkb in shapely.to_wkb(corrections.geometry.values)]
     return artefact_key(
         rules=rules.fingerprint,
         sources=sorted(
@@ -52,6 +57,7 @@ def run_key(
         millesime=millesime,
         invalid=invalid,
         assume_crs=assume_crs,
+        corrections=[[*texts, digest] for texts, digest in zip(said, ground, strict=True)],
     )
 
 
@@ -82,6 +88,7 @@ def provenance_of(
     *,
     millesime: int,
     flags: Sequence[str],
+    corrections: Sequence[dict[str, object]],
 ) -> dict[str, object]:
     """Return what a result was made from, as JSON values without time nor place: equal runs give equal bytes."""
     reports = [*domain.reports, *(classes.reports if classes else ()), *found.inputs.reports]
@@ -114,6 +121,7 @@ def provenance_of(
             for source in sources
         ],
         "layers": [_without_paths(report.as_dict()) for report in reports],
+        "corrections": list(corrections),
         "flags": list(flags),
         "warnings": [*(classes.warnings if classes else ()), *(remark.text for remark in remarks)],
     }

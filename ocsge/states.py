@@ -19,6 +19,8 @@ import numpy as np
 
 from ocsge.artificialise import artificialise
 from ocsge.changes import State, change_coverage
+from ocsge.correction_trace import with_corrections_named
+from ocsge.corrections import accepted_corrections, corrections_within
 from ocsge.domain import Domain, domain_of, run_epsg
 from ocsge.editions import Remark, check_editions
 from ocsge.errors import OcsgeError, ParameterError
@@ -134,6 +136,8 @@ class _Prepared:
     domain: Domain
     classes: tuple[ClassEvidence | None, ...]
     """Class raster or polygons of each millésime."""
+    corrections: tuple[gpd.GeoDataFrame, ...]
+    """Local corrections that apply to each millésime there."""
     keys: tuple[str, ...]
     """Key of each state: of its own inputs and, anchored, of those of the states before."""
 
@@ -168,9 +172,12 @@ def measure(
     sources = find_sources(store.path, communes=request.communes, zone_construite=request.zone_construite)
     epsg = run_epsg(request.communes, request.perimetre)
     grid = Grid.at_resolution(epsg=epsg, resolution_m=request.resolution)
+    accepted = [
+        accepted_corrections(store.path, rules, epsg=epsg, millesime=millesime) for millesime in request.millesimes
+    ]
     step_m = context_m = rules.interpretation_threshold["context_m"]
     while True:
-        prepared = _prepared(request, rules, sources, grid, context_m=context_m)
+        prepared = _prepared(request, rules, sources, accepted, grid, context_m=context_m)
         tell("sources", 1, 1)
         if known is not None and known(prepared.domain, prepared.keys[-1]):
             return prepared.domain, prepared.keys[-1]
@@ -189,7 +196,15 @@ def measure(
     return _measured(request, rules, sources, prepared, found, remarks, tell)
 
 
-def _prepared(request: Request, rules: Rules, sources: Sequence[Source], grid: Grid, *, context_m: float) -> _Prepared:
+def _prepared(
+    request: Request,
+    rules: Rules,
+    sources: Sequence[Source],
+    accepted: Sequence[gpd.GeoDataFrame],
+    grid: Grid,
+    *,
+    context_m: float,
+) -> _Prepared:
     """Return where a run derives with a width of context, and what each state depends on."""
     domain = domain_of(
         communes=request.communes,
@@ -199,6 +214,7 @@ def _prepared(request: Request, rules: Rules, sources: Sequence[Source], grid: G
         context_m=context_m,
         assume_crs=request.assume_crs,
     )
+    corrections = tuple(corrections_within(of_one, domain.context) for of_one in accepted)
     classes: list[ClassEvidence | None] = []
     keys: list[str] = []
     for place, millesime in enumerate(request.millesimes):
@@ -220,10 +236,11 @@ def _prepared(request: Request, rules: Rules, sources: Sequence[Source], grid: G
             millesime=millesime,
             invalid=request.invalid,
             assume_crs=request.assume_crs,
+            corrections=corrections[place],
         )
         classes.append(evidence)
         keys.append(artefact_key(own=own, after=keys[-1]) if keys else own)
-    return _Prepared(domain=domain, classes=tuple(classes), keys=tuple(keys))
+    return _Prepared(domain=domain, classes=tuple(classes), corrections=corrections, keys=tuple(keys))
 
 
 def _remarks(
@@ -254,13 +271,16 @@ def _found(
 ) -> list[Found]:
     """Run the window stages of each state, anchored to the one before."""
     found: list[Found] = []
-    for millesime, classes, key in zip(request.millesimes, prepared.classes, prepared.keys, strict=True):
+    for millesime, classes, corrections, key in zip(
+        request.millesimes, prepared.classes, prepared.corrections, prepared.keys, strict=True
+    ):
         windowed = WindowedRun(
             store,
             prepared.domain,
             rules,
             key,
             classes,
+            corrections,
             execution.progress,
             jobs=execution.jobs,
             threads=execution.threads,
@@ -335,6 +355,7 @@ def _measured_state(
     domain, classes = prepared.domain, prepared.classes[place]
     decided = state.polygons
     ours = gpd.GeoDataFrame(decided[decided["in_territory"]].reset_index(drop=True), crs=domain.grid.epsg)
+    ours, applied = with_corrections_named(ours, prepared.corrections[place])
     ours.insert(0, "id", _identifiers(ours["commune_code"], state.millesime))
     ours.insert(1, "millesime", np.full(len(ours), state.millesime, dtype=np.int64))
     flags = run_flags(domain, classes, remarks, official_zone=found.official_zone, anchored=place > 0)
@@ -354,6 +375,7 @@ def _measured_state(
         sources,
         classes,
         remarks,
+        corrections=applied,
         millesime=state.millesime,
         flags=flags,
     )

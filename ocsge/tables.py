@@ -279,6 +279,11 @@ REASON_MARKERS: Mapping[str, str] = MappingProxyType(
 )
 """Kind of reason → the words that mark it in the column ``reason``; without any, it comes from the matrix."""
 
+CORRECTION_MARKER = "; local correction "
+"""Words before a local correction in the column ``reason``; what follows them is its author's, not ours."""
+CORRECTED_USAGE_RULE = 0
+"""Value of ``usage_rule`` where local corrections give the usage: rules are numbered from 1."""
+
 
 def require(frame: pd.DataFrame, schema: Schema, *, where: str) -> None:
     """Check that a table holds the columns, types and non-null values of its schema.

@@ -3,6 +3,7 @@
 The first rule in order that covers a pixel gives its usage (``carve`` and ``fill`` alike: a carve simply stands before
 what it overrides). A ``spread`` gives a building's usage to its footprint, then, after every footprint, to the ground
 within its reach where its condition holds. ``default`` rules come last, by cover. A pixel keeps the rule it came from.
+Local corrections come before every rule.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ocsge.class_numbers import numbered_classes
 from ocsge.errors import RulesError
 from ocsge.footprints import footprints
 from ocsge.nomenclature import is_within
-from ocsge.regions.evidence import COVERS, MAX_USAGE_RULES
+from ocsge.regions.evidence import CORRECTED_RULE, COVERS, MAX_USAGE_RULES
 from ocsge.regions.shapes import Channel, Shapes
 
 if TYPE_CHECKING:
@@ -111,6 +112,22 @@ def usage_shapes(layers: Mapping[str, gpd.GeoDataFrame], rules: Rules) -> Shapes
                 if road.us == row.us and road.mode == "carve" and road.geometry_op == "axis"
             )
     return Shapes.concatenated(parts)
+
+
+def corrected_usage_shapes(corrections: gpd.GeoDataFrame, rules: Rules) -> Shapes:
+    """Return the shapes of the usages that local corrections give; paint them after :func:`usage_shapes`.
+
+    Parameters
+    ----------
+    corrections
+        ``code_us`` (null gives no usage) and ``geometry``, in the order of application, CRS of the grid.
+    rules
+        Their codes.
+    """
+    given = corrections[corrections["code_us"].notna()]
+    index = {code: i for i, code in enumerate(rules.usage_codes, start=1)}
+    values = np.array([CORRECTED_RULE + index[code] for code in given["code_us"]], dtype=np.uint16)
+    return Shapes.from_geometries(np.asarray(given.geometry.values), channel=Channel.USAGE, values=values)
 
 
 def rule_usage_table(rules: Rules) -> NDArray[np.uint8]:

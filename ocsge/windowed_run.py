@@ -11,7 +11,7 @@ import numpy as np
 
 from ocsge import window_stages as stages
 from ocsge.class_numbers import numbered_classes
-from ocsge.covers import cover_shapes
+from ocsge.covers import corrected_cover_shapes, cover_shapes
 from ocsge.engine import Engine, engine_of
 from ocsge.grid import Grid, Window
 from ocsge.inputs import ClassEvidence, Inputs, read_inputs
@@ -22,7 +22,7 @@ from ocsge.regions.sweep import painted_runs
 from ocsge.regions.zone import metre_window, zone_construite
 from ocsge.run import run
 from ocsge.store import artefact_key
-from ocsge.usage import usage_shapes
+from ocsge.usage import corrected_usage_shapes, usage_shapes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +70,7 @@ class WindowedRun:
     rules: Rules
     key: str
     classes: ClassEvidence | None
+    corrections: gpd.GeoDataFrame
     tell: Progress
     jobs: int
     threads: int
@@ -179,7 +180,13 @@ class WindowedRun:
             assume_crs=assume_crs,
         )
         shapes = Shapes.concatenated(
-            [self.domain.shapes(), cover_shapes(inputs.layers, self.rules), usage_shapes(inputs.layers, self.rules)]
+            [
+                self.domain.shapes(),
+                cover_shapes(inputs.layers, self.rules),
+                corrected_cover_shapes(self.corrections, self.rules),
+                usage_shapes(inputs.layers, self.rules),
+                corrected_usage_shapes(self.corrections, self.rules),
+            ]
         )
         path = self.store.artefact("shapes", self.key, ".arrays", shapes.save)
         self.tell("layers", 1, 1)

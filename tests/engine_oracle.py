@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 DOMAIN, COMMUNE, COVER, BUILT, USAGE, USAGE_IN_ZONE, USAGE_ON_SEALED, NEAR_ROAD, PARK, PHOTOVOLTAIC, ZONE = range(11)
 TAKES_ENCLOSING, CONTEXT = 15, 2
+CORRECTED, CORRECTED_RULE = 3, 63
+"""Mode of a cover that a correction gives; usage rule of a usage that one gives, painted as 63 and the usage."""
 SIDES = ((-1, 0), (0, 1), (1, 0), (0, -1))
 CORNERS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
 
@@ -69,6 +71,8 @@ def built_ground(
     """Return built evidence closed, grouped, without specks, lone small groups grown."""
     is_ossature = (tables.layer_ossature == 1) & (tables.layer_mode == 0)
     blocked = (ground[DOMAIN] == 0) | is_ossature[ground[COVER]]
+    # where a correction gives another cover nothing is built; built ground that it gives is a footprint too
+    blocked |= (tables.layer_mode == CORRECTED)[ground[COVER]] & (tables.layer_cover[ground[COVER]] != TAKES_ENCLOSING)
     evidence = ground[BUILT] > 0
     if classes is not None and tables.has_raster:
         evidence |= tables.class_cover[classes, 0] == tables.built_cover
@@ -193,11 +197,10 @@ def evidence_of(
     for r, c in np.argwhere(out.domain):
         seen_class = int(classes[r, c]) if classes is not None and tables.has_raster else None
         here = {name: int(ground[name, r, c]) for name in range(11)}
-        cover, rule, ossature = pixel(seen_class, here, bool(built[r, c]), bool(zone[r, c]), tables)
+        cover, usage, rule, ossature = pixel(seen_class, here, bool(built[r, c]), bool(zone[r, c]), tables)
         # without a raster every layer speaks, so only what has neither building nor layer is left to the default
         out.by_default[r, c] = seen_class is None and not built[r, c] and here[COVER] == 0
-        out.cover[r, c], out.rule[r, c], out.ossature[r, c] = cover, rule, ossature
-        out.usage[r, c] = tables.rule_usage[rule]
+        out.cover[r, c], out.usage[r, c], out.rule[r, c], out.ossature[r, c] = cover, usage, rule, ossature
         if cover == 0 and ground[DOMAIN, r, c] == CONTEXT:
             out.domain[r, c] = False
     return out
@@ -205,9 +208,12 @@ def evidence_of(
 
 def pixel(
     seen_class: int | None, here: dict[int, int], built: bool, zone: bool, tables: EvidenceTables
-) -> tuple[int, int, bool]:
-    """Return cover, usage rule (0 = none) and ossature of one pixel of the domain."""
+) -> tuple[int, int, int, bool]:
+    """Return cover, usage, usage rule (0 = none) and ossature of one pixel of the domain."""
+    layer = here[COVER]
     seen = 0 if seen_class is None else int(tables.class_cover[seen_class, 0])
+    if tables.layer_mode[layer] == CORRECTED:
+        seen_class, seen = None, int(tables.layer_cover[layer])
     candidates = [here[USAGE]]
     if zone:
         candidates.append(here[USAGE_IN_ZONE])
@@ -216,8 +222,11 @@ def pixel(
     if seen_class is not None:
         candidates.append(int(tables.class_usage[seen_class]))
     rule = min((candidate for candidate in candidates if candidate), default=0)
+    if here[USAGE] > CORRECTED_RULE:
+        rule, usage = CORRECTED_RULE, here[USAGE] - CORRECTED_RULE
+    else:
+        usage = int(tables.rule_usage[rule])
 
-    layer = here[COVER]
     override, complete = tables.layer_mode[layer] == 0, tables.layer_mode[layer] == 1
     layer_speaks = bool(layer) and (override or seen_class is None or (complete and seen == 0))
     ossature = False
@@ -227,14 +236,15 @@ def pixel(
         cover = int(tables.layer_cover[layer])
         ossature = bool(tables.layer_ossature[layer])
     elif seen_class is not None:
-        cover = int(tables.class_cover[seen_class, tables.rule_usage[rule]])
+        cover = int(tables.class_cover[seen_class, usage])
         if cover == tables.built_cover:
             cover = TAKES_ENCLOSING
     else:
         cover = tables.default_cover
     if rule == 0 and cover not in (0, TAKES_ENCLOSING):
         rule = int(tables.default_rule[cover, int(zone), int(here[NEAR_ROAD] > 0)])
-    return cover, rule, ossature
+        usage = int(tables.rule_usage[rule])
+    return cover, usage, rule, ossature
 
 
 # --- minimum areas --------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from ocsge.regions.evidence import (
     ABSORB,
     COMPLETE,
     CONTEXT,
+    CORRECTED,
+    CORRECTED_RULE,
     COVERS,
     IGNORE,
     OVERRIDE,
@@ -40,6 +42,8 @@ BROADLEAF, CONIFER, MIXED, SHRUB, WOODY, HERBACEOUS, OTHER_HERBACEOUS = range(7,
 COVER_RULES = ((SEALED, OVERRIDE, 1), (WATER, OVERRIDE, 1), (MINERAL, COMPLETE, 0), (BROADLEAF, IGNORE, 0),
                (SHRUB, COMPLETE, 0), (WATER, OVERRIDE, 0), (SEALED, COMPLETE, 1))  # fmt: skip
 """Cover rules of the scenes, from 1: cover, mode, ossature."""
+CORRECTED_COVERS = (ABSORB, *range(SEALED, OTHER_HERBACEOUS + 1))
+"""Covers of the corrections, after the rules; the first is built ground, of the enclosing cover unless it is kept."""
 ROAD_RULE, RIVER_RULE = 1, 2
 RULE_USAGES = (0, 4, 1, 2, 3, 5, 6, 2, 7, 8, 9)
 """Usage of each usage rule; the last ones are defaults."""
@@ -99,9 +103,13 @@ def tables(*, has_raster: bool, rng: np.random.Generator | None = None) -> Evide
         sealed_cover=SEALED,
         class_cover=class_cover,
         class_usage=class_usage,
-        layer_cover=np.array([0, *(cover for cover, _, _ in COVER_RULES)], np.uint8),
-        layer_mode=np.array([OVERRIDE, *(mode for _, mode, _ in COVER_RULES)], np.uint8),
-        layer_ossature=np.array([0, *(ossature for _, _, ossature in COVER_RULES)], np.uint8),
+        layer_cover=np.array([0, *(cover for cover, _, _ in COVER_RULES), *CORRECTED_COVERS], np.uint8),
+        layer_mode=np.array(
+            [OVERRIDE, *(mode for _, mode, _ in COVER_RULES), *(CORRECTED for _ in CORRECTED_COVERS)], np.uint8
+        ),
+        layer_ossature=np.array(
+            [0, *(ossature for _, _, ossature in COVER_RULES), *(0 for _ in CORRECTED_COVERS)], np.uint8
+        ),
         rule_usage=np.array(RULE_USAGES, np.uint8),
         default_rule=default_rule,
     )
@@ -166,7 +174,7 @@ def random_scene(seed: int, *, side: tuple[int, int] = (32, 60), raster: bool | 
         grid=grid,
         window=window,
         classes=random_classes(rng, height, width) if has_raster else None,
-        shapes=random_shapes(rng, grid, window),
+        shapes=Shapes.concatenated([random_shapes(rng, grid, window), random_corrections(seed, grid, window)]),
         engine=EngineRules(tables=tables(has_raster=has_raster, rng=rng), aggregation=aggregation, minimum=minimum),
         zone=zone,
     )
@@ -235,6 +243,29 @@ def random_shapes(rng: np.random.Generator, grid: Grid, window: Window) -> Shape
     paint(Channel.PARK, blobs(some(1), 5, 20), 1)
     paint(Channel.PHOTOVOLTAIC, blobs(some(1), 5, 20), 1)
     paint(Channel.ZONE, blobs(int(rng.random() < 0.15), 10, 30), 1)
+    return Shapes.concatenated(parts)
+
+
+def random_corrections(seed: int, grid: Grid, window: Window) -> Shapes:
+    """Return corrected covers, usages or both for every other seed; they do not move what else a seed draws."""
+    rng = np.random.default_rng([seed, 1])
+    box, n = shapely.box(*grid.bounds_of(window)), grid.pixels_per_m
+    parts = []
+    for _ in range(int(rng.integers(0, 4)) if seed % 2 else 0):
+        ground = np.array([random_blob(rng, box, 3 / n, 22 / n)], dtype=object)
+        place, usage, what = rng.integers(0, len(CORRECTED_COVERS)), rng.integers(1, 12), rng.random()
+        if what < 0.3:
+            place = 0
+        painted = []
+        if what < 0.7:
+            painted.append((Channel.COVER, 1 + len(COVER_RULES) + place))
+            painted += [(Channel.BUILT, 1)] if place == 0 else []
+        if what > 0.5:
+            painted.append((Channel.USAGE, CORRECTED_RULE + usage))
+        parts += [
+            Shapes.from_geometries(ground, channel=channel, values=np.array([value], np.uint16))
+            for channel, value in painted
+        ]
     return Shapes.concatenated(parts)
 
 

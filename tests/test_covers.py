@@ -95,7 +95,7 @@ def test_a_layer_that_is_not_there_paints_nothing() -> None:
 
 def test_the_tables_of_the_cover_rules_start_at_one() -> None:
     codes, modes, ossature = layer_cover_tables(RULES)
-    assert len(codes) == len(modes) == len(ossature) == len(RULES.layer_covers) + 1
+    assert len(codes) == len(modes) == len(ossature) == 1 + len(RULES.layer_covers) + len(RULES.couverture_codes)
     assert (codes[0], ossature[0]) == (0, 0)
 
 

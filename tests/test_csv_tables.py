@@ -10,7 +10,7 @@ from territory_tables_by_hand import flow_row, flows, stock_row, stocks
 
 from ocsge.csv_tables import commune_codes, numbers, read_text_table, typed_table, whole_numbers
 from ocsge.errors import DataError
-from ocsge.export import write_csv
+from ocsge.table_files import write_csv
 from ocsge.tables import CHANGES, FLOW, STOCK
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import engine_oracle as oracle
 import numpy as np
 import pytest
 import shapely
-from engine_scenes import BUILT, COMPOSITION, Engined, Scene, derived, keys, labels, random_scene
+from engine_scenes import BUILT, COMPOSITION, COVER_RULES, Engined, Scene, derived, keys, labels, random_scene
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -214,6 +214,7 @@ def test_partition_is_the_oracles_for_any_size_with_or_without_raster(seed, rast
 def test_scenes_hold_what_the_rules_speak_of():
     """The 200 scenes would prove little without houses that grow, pools, borders, context and holes in the data."""
     seen = dict.fromkeys(("grown", "dissolved", "closed", "absorb", "nodata", "communes", "ossature", "zone"), 0)
+    corrected = dict.fromkeys(("cover", "usage", "built", "near road"), 0)
     for seeds in BATCHES:
         for seed in seeds:
             scene, fast, slow = derivation(seed)
@@ -227,4 +228,11 @@ def test_scenes_hold_what_the_rules_speak_of():
             seen["communes"] += len(np.unique(fast.pieces.commune)) > 1
             seen["ossature"] += bool(slow.evidence.ossature.any())
             seen["zone"] += bool(slow.evidence.zone.any() and not slow.evidence.zone.all())
+            given = ground[oracle.COVER] > len(COVER_RULES)
+            first = ground[oracle.COVER] == len(COVER_RULES) + 1
+            corrected["cover"] += bool(np.any(given & ~first))
+            corrected["built"] += bool(np.any(first & slow.built))
+            corrected["usage"] += bool(np.any(slow.evidence.rule == oracle.CORRECTED_RULE))
+            corrected["near road"] += bool(np.any(given & (ground[oracle.NEAR_ROAD] > 0)))
     assert min(seen.values()) >= 40, seen
+    assert min(corrected.values()) >= 10, corrected

@@ -17,10 +17,10 @@ from test_zan import cerema, constant
 from ocsge.catalog import register
 from ocsge.cli import cli
 from ocsge.errors import DataError, ParameterError
-from ocsge.export import write_csv
 from ocsge.plu_zones import PLU_ZONES
 from ocsge.rules import load_rules
 from ocsge.store import Workspace
+from ocsge.table_files import write_csv
 from ocsge.territory_files import compare_with_portal, plu_zone_areas, read_commune_table, territory_sums
 from ocsge.territory_tables import MEMBERSHIP, MOVEMENTS
 from ocsge.triennial_report import TRIENNIAL_REPORT

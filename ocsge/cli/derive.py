@@ -106,7 +106,7 @@ def derive(  # noqa: PLR0917  (click passes by name)
             },
             communes=communes,
             perimetre=perimetre,
-            millesime=millesime,
+            millesime=_only(millesimes),
             workspace=workspace,
             layer=ocs_ge,
             rules=rules,
@@ -184,6 +184,13 @@ def _derive_and_print(**request: object) -> None:
         click.echo(f"warning: {text}", err=True)
     if failed is not None:
         raise failed
+
+
+def _only(millesimes: tuple[int, ...]) -> int:
+    """Return the one millésime of an official layer."""
+    if len(millesimes) != 1:
+        raise click.UsageError("--source official takes one --millesime, that of the layer")
+    return millesimes[0]
 
 
 def _first_run() -> bool:

@@ -47,8 +47,8 @@ def measure(raster: Path, zones: Path, out: Path | None, **options: object) -> N
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from ocsge.export import write_csv
     from ocsge.measure_raster import measure_raster
+    from ocsge.table_files import write_csv
 
     messages = Console(stderr=True)
     columns = (TextColumn("{task.description:<18}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ocsge.export import Profile
+    from ocsge.table_files import Profile
 
 FILE = click.Path(exists=True, path_type=Path)
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
@@ -39,7 +39,7 @@ def show_table(
     from rich.markup import escape
     from rich.table import Table
 
-    from ocsge.export import write_csv
+    from ocsge.table_files import write_csv
 
     if output is not None:
         write_csv(table, output, profile=profile)

@@ -10,7 +10,7 @@ import click
 from ocsge.cli.table_output import FILE, show_table, written
 
 if TYPE_CHECKING:
-    from ocsge.export import Profile
+    from ocsge.table_files import Profile
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 

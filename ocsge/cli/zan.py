@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from ocsge.export import Profile
     from ocsge.rules import Rules
+    from ocsge.table_files import Profile
 
 NOTICE = "ENAF and net artificialisation are two regimes: no rate of one applies to the other. No legal opinion."
 

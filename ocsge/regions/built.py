@@ -4,7 +4,8 @@ It comes before the minimum areas of the other covers: absorbing the smallest re
 house below 200 m². The steps, each local, so that a window with a halo wider than a building gives the
 whole's answer:
 
-1. evidence = buildings of the class raster and of the layers, never on the ossature;
+1. evidence = buildings of the class raster and of the layers, never on the ossature, nor where a correction gives
+   another cover;
 2. gaps narrower than ``2 × gap`` are closed (square structuring element), never across the ossature;
 3. connected groups below the evidence minimum dissolve;
 4. groups between the evidence minimum and the built minimum grow evenly to the built minimum, ring by ring,
@@ -21,7 +22,7 @@ import numpy as np
 from numba import njit
 
 from ocsge.regions.burn import Intervals
-from ocsge.regions.evidence import OVERRIDE, EvidenceTables
+from ocsge.regions.evidence import ABSORB, CORRECTED, OVERRIDE, EvidenceTables
 from ocsge.regions.runs import Runs
 from ocsge.regions.shapes import Channel
 from ocsge.regions.spans import closed, group_spans, spans_of, without
@@ -84,6 +85,7 @@ def aggregate_built(
         )
     built_class = (tables.class_cover[:, 0] == tables.built_cover) & tables.has_raster
     ossature = (tables.layer_ossature != 0) & (tables.layer_mode == OVERRIDE)
+    corrected = (tables.layer_mode == CORRECTED) & (tables.layer_cover != ABSORB)
     state_ptr, state_start, state = _built_state(
         classes.row_ptr,
         classes.start,
@@ -95,7 +97,7 @@ def aggregate_built(
         intervals.value,
         width,
         built_class,
-        ossature,
+        ossature | corrected,
     )
     ptr, start, stop = spans_of(state_ptr, state_start, state, width, _BUILT_STATE)
     if aggregation.gap_px > 0:
@@ -170,7 +172,7 @@ def _paint_binary(row, start, stop, height, width):  # type: ignore[no-untyped-d
 
 @njit(cache=True, nogil=True)
 def _built_state(  # type: ignore[no-untyped-def]
-    class_ptr, class_start, class_value, row_ptr, start, stop, channel, value, width, built_class, ossature
+    class_ptr, class_start, class_value, row_ptr, start, stop, channel, value, width, built_class, never_built
 ):
     height = len(row_ptr) - 1
     capacity = len(class_start) + 2 * len(start) + height
@@ -195,7 +197,7 @@ def _built_state(  # type: ignore[no-untyped-def]
         for k in range(segments):
             while run + 1 < class_ptr[r + 1] and class_start[run + 1] <= cuts[k]:
                 run += 1
-            if not painted[_DOMAIN, k] or ossature[painted[_COVER, k]]:
+            if not painted[_DOMAIN, k] or never_built[painted[_COVER, k]]:
                 state = _BLOCKED
             elif painted[_BUILT, k] or built_class[class_value[run]]:
                 state = _BUILT_STATE

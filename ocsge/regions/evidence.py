@@ -6,7 +6,7 @@ The value of a run packs what the later steps need::
     bits 4–8    usage: 1 + position in ``Rules.usage_codes``; 0 none
     bit  9      ossature
     bit  10     zone construite
-    bits 11–16  usage rule: position in the run's list of usage rules, from 1
+    bits 11–16  usage rule: position in the run's list of usage rules, from 1; 63 a correction
     bit  17     default cover: no raster and no layer describes the ground
     bits 18–29  commune: position in the run's list of communes, from 1
     bits 30–31  public park, ground photovoltaic plant
@@ -43,7 +43,11 @@ COVERS = 16
 USAGES = 32
 ABSORB = 15
 """Cover index of what takes the enclosing cover: pools, built specks."""
-MAX_USAGE_RULES, MAX_COMMUNES = 63, 4095
+MAX_USAGE_RULES, MAX_COMMUNES = 62, 4095
+CORRECTED_RULE = 63
+"""Usage rule of the ground whose usage a correction gives: it says its usage itself, no table does.
+
+On the ``USAGE`` channel a value above it is a correction: ``CORRECTED_RULE`` and the usage index."""
 
 _DOMAIN, _COMMUNE, _COVER = int(Channel.DOMAIN), int(Channel.COMMUNE), int(Channel.COVER)
 _BUILT_GROUND, _ZONE, _NEAR_ROAD = int(Channel.BUILT_GROUND), int(Channel.ZONE), int(Channel.NEAR_ROAD)
@@ -53,8 +57,11 @@ _PARK, _PHOTOVOLTAIC = int(Channel.PARK), int(Channel.PHOTOVOLTAIC)
 
 TERRITORY, CONTEXT = 1, 2
 """Values of the ``DOMAIN`` channel: ground whose unknown covers are filled; ground around it, where they are not."""
-OVERRIDE, COMPLETE, IGNORE = 0, 1, 2
-"""How a layer's cover meets the class raster: over it, where it says nothing, or never where there is a raster."""
+OVERRIDE, COMPLETE, IGNORE, CORRECTED = 0, 1, 2, 3
+"""How a layer's cover meets the class raster: over it, where it says nothing, or never where there is a raster.
+
+``CORRECTED`` is a correction: the raster is not heard there, not even for a usage, and nothing is built there
+unless the correction says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +87,10 @@ class EvidenceTables:
     """(256,) usage rule that a class value gives, 0 = none."""
 
     layer_cover: NDArray[np.uint8]
-    """(cover rules + 1,) cover index of each cover rule."""
+    """(cover rules + 1,) cover index of each cover rule; corrections have their positions after the rules."""
 
     layer_mode: NDArray[np.uint8]
-    """(cover rules + 1,) OVERRIDE, COMPLETE or IGNORE."""
+    """(cover rules + 1,) OVERRIDE, COMPLETE, IGNORE or CORRECTED."""
 
     layer_ossature: NDArray[np.uint8]
     """(cover rules + 1,) 1 where the rule draws the ossature."""
@@ -157,29 +164,39 @@ def _earlier(a, b):  # type: ignore[no-untyped-def]
 def _evaluate(context, cls, tables):  # type: ignore[no-untyped-def]
     """Return the packed value of a class inside one segment of the layers."""
     layer, built_ground, zone, near_road, rule, on_sealed, bits = context
+    corrected_usage = rule - CORRECTED_RULE if rule > CORRECTED_RULE else 0
     has_raster, default_cover, built_cover, sealed_cover, class_cover, class_usage = tables[:6]
     layer_cover, layer_mode, layer_ossature, rule_usage, default_rule = tables[6:]
-    seen = class_cover[cls, 0] if has_raster else np.uint8(0)
+    mode = layer_mode[layer]
+    corrected = layer != 0 and mode == CORRECTED
+    seen = layer_cover[layer] if corrected else class_cover[cls, 0] if has_raster else np.uint8(0)
     if seen == sealed_cover:
         rule = _earlier(rule, on_sealed)
-    if has_raster:
+    if has_raster and not corrected:
         rule = _earlier(rule, np.int64(class_usage[cls]))
-    mode = layer_mode[layer]
-    layer_speaks = layer != 0 and (mode == OVERRIDE or not has_raster or (mode == COMPLETE and seen == 0))
+    if corrected_usage:
+        rule = np.int64(0)
+    usage = corrected_usage or np.int64(rule_usage[rule])
+    layer_speaks = corrected or (
+        layer != 0 and (mode == OVERRIDE or not has_raster or (mode == COMPLETE and seen == 0))
+    )
     if built_ground:
         cover = built_cover
     elif layer_speaks:
         cover = layer_cover[layer]
     elif has_raster:
-        cover = class_cover[cls, rule_usage[rule]]
+        cover = class_cover[cls, usage]
         if cover == built_cover:  # a built speck: the aggregation did not keep it
             cover = ABSORB
     else:
         cover = default_cover
         bits |= 1 << DEFAULT_SHIFT
-    if rule == 0 and cover not in (0, ABSORB):
+    if corrected_usage:
+        rule = np.int64(CORRECTED_RULE)
+    elif rule == 0 and cover not in (0, ABSORB):
         rule = np.int64(default_rule[cover, 1 if zone else 0, 1 if near_road else 0])
-    packed = bits | np.int64(cover) | (np.int64(rule_usage[rule]) << USAGE_SHIFT) | (np.int64(rule) << RULE_SHIFT)
+        usage = np.int64(rule_usage[rule])
+    packed = bits | np.int64(cover) | (usage << USAGE_SHIFT) | (rule << RULE_SHIFT)
     if layer_speaks and layer_ossature[layer] and not built_ground:
         packed |= 1 << OSSATURE_SHIFT
     return np.uint32(packed)
@@ -195,7 +212,7 @@ def _context_of(painted, k):  # type: ignore[no-untyped-def]
     layer, built_ground = np.int64(painted[_COVER, k]), np.int64(painted[_BUILT_GROUND, k] != 0)
     zone, near_road = np.int64(painted[_ZONE, k] != 0), np.int64(painted[_NEAR_ROAD, k] != 0)
     rule = np.int64(painted[_USAGE, k])
-    if zone:
+    if zone and rule <= CORRECTED_RULE:
         rule = _earlier(rule, np.int64(painted[_USAGE_IN_ZONE, k]))
     on_sealed = np.int64(painted[_USAGE_ON_SEALED, k])
     park, photovoltaic = np.int64(painted[_PARK, k] != 0), np.int64(painted[_PHOTOVOLTAIC, k] != 0)

@@ -16,10 +16,10 @@ from numba import njit
 from ocsge.regions.array_files import load_arrays, save_arrays
 from ocsge.regions.evidence import (
     COMMUNE_SHIFT,
+    CORRECTED_RULE,
     COVERS,
     DEFAULT_SHIFT,
     KEY_MASK,
-    MAX_USAGE_RULES,
     OUTSIDE,
     PARK_SHIFT,
     RULE_SHIFT,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 PIECE_COMMUNE_SHIFT = 10
 """A piece's value is its key (10 bits) and, above it, its commune position."""
-_RULES = MAX_USAGE_RULES + 1
+_RULES = CORRECTED_RULE + 1
 PARK, PHOTOVOLTAIC, PARK_AND_PHOTOVOLTAIC, DEFAULT_COVER = range(4)
 """Columns of ``flag_px``: in a public park, in a ground photovoltaic plant, in both, with the default cover."""
 _FLAGS = 4
@@ -61,7 +61,7 @@ class Pieces:
     """(pieces, COVERS) pixels by cover before merging."""
 
     rule_px: NDArray[np.int64]
-    """(pieces, usage rules + 1) pixels by usage rule."""
+    """(pieces, 64) pixels by usage rule; the last are those of corrections."""
 
     flag_px: NDArray[np.int64]
     """(pieces, 4) pixels by flag: :data:`PARK` and those that follow it."""
@@ -285,7 +285,7 @@ def _accumulate(  # type: ignore[no-untyped-def]
                 if g < 0:
                     continue
                 cover_px[g, v & 15] += size
-                rule_px[g, (v >> RULE_SHIFT) & MAX_USAGE_RULES] += size
+                rule_px[g, (v >> RULE_SHIFT) & CORRECTED_RULE] += size
                 park, photovoltaic = (v >> PARK_SHIFT) & 1, (v >> (PARK_SHIFT + 1)) & 1
                 if park:
                     flag_px[g, PARK] += size

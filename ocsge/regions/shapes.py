@@ -29,11 +29,11 @@ class Channel(IntEnum):
     COMMUNE = 1
     """Position of the commune in the run's list, from 1."""
     COVER = 2
-    """Position of the layer → cover rule, from 1."""
+    """Position of the layer → cover rule, from 1; after them, that of the cover a correction gives."""
     BUILT = 3
     """1 on a building footprint."""
     USAGE = 4
-    """Position of the layer → usage rule, from 1, wherever it is painted."""
+    """Position of the layer → usage rule, from 1, wherever it is painted; above 63, the usage a correction gives."""
     USAGE_IN_ZONE = 5
     """The same, only inside the zone construite (ground around buildings)."""
     USAGE_ON_SEALED = 6
