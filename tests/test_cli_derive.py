@@ -109,7 +109,7 @@ def test_the_public_functions_stay_functions_once_their_modules_are_loaded() -> 
     # a module and its function have the same name, and Python binds a loaded module to its package
     code = (
         "import ocsge, ocsge.sensitivity, ocsge.derive\n"
-        "from ocsge.derive import Request, derive\n"
+        "from ocsge.derive import derive\n"
         "from ocsge import explain\n"
         "assert ocsge.derive is derive and ocsge.derive is derive\n"
         "assert callable(ocsge.sensitivity) and callable(explain) and ocsge.explain is explain\n"

@@ -12,7 +12,8 @@ import shapely
 from ocsge.cli import main
 from ocsge.rules import load_rules
 from ocsge.sensitivity import sensitivity
-from ocsge.states import Request, derive
+from ocsge.derive import derive
+from ocsge.states import Request
 from ocsge.store import Workspace
 
 if TYPE_CHECKING:
