@@ -4,8 +4,8 @@
 
 A scene of 4 km². The second image is the first one moved by 0.4 m, as buildings are from one survey to the next, with
 every border moved by a smooth noise of some decimetres besides; 52 squares of 50 m of open ground become car parks
-(gain), and as many lawns as can hold one of 8 become woods (loss). The truth is the state of the first derivation with these squares
-decided by hand; what else changes is false.
+(gain), and as many lawns as can hold one of 8 become woods (loss). The truth is the state of the first derivation with
+these squares decided by hand; what else changes is false.
 """
 
 from __future__ import annotations
