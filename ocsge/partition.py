@@ -12,7 +12,7 @@ import pandas as pd
 from ocsge.drawing import draw
 from ocsge.errors import RasterError
 from ocsge.regions.adjacency import piece_adjacency
-from ocsge.regions.composition import composed_keys, tree_share
+from ocsge.regions.composition import Composed, anchored_keys, composed_keys, tree_share
 from ocsge.regions.evidence import CORRECTED_RULE, OSSATURE_SHIFT, USAGE_SHIFT
 from ocsge.regions.pieces import DEFAULT_COVER, PARK, PARK_AND_PHOTOVOLTAIC, PHOTOVOLTAIC, at_edge, recoded
 from ocsge.tables import CORRECTED_USAGE_RULE
@@ -41,8 +41,13 @@ class Partition:
     pieces: Pieces
     """Where each polygon lies: the label of a run is the row of its polygon."""
 
+    composed: Composed
+    """What a later state is anchored to."""
 
-def partition(pieces: Pieces, *, domain: Domain, rules: Rules, composition: Composition) -> Partition:
+
+def partition(
+    pieces: Pieces, *, domain: Domain, rules: Rules, composition: Composition, before: Composed | None = None
+) -> Partition:
     """Return the polygons of a domain and their adjacency.
 
     Parameters
@@ -55,6 +60,8 @@ def partition(pieces: Pieces, *, domain: Domain, rules: Rules, composition: Comp
         Codes and usage rules.
     composition
         Shares that decide the final cover.
+    before
+        State that this one is anchored to.
 
     Raises
     ------
@@ -62,7 +69,11 @@ def partition(pieces: Pieces, *, domain: Domain, rules: Rules, composition: Comp
         When some ground has no known cover and no neighbour to take one from.
     """
     goes_on = _goes_on_over_a_border(pieces)
-    pieces, became = recoded(pieces, composed_keys(pieces, composition))
+    key = composed_keys(pieces, composition)
+    if before is not None:
+        key = anchored_keys(pieces, key, before, unchanged_share=rules.change["unchanged_share"])
+    composed = Composed(pieces=pieces, key=key)
+    pieces, became = recoded(pieces, key)
     cut = np.zeros(len(pieces.value), dtype=np.bool_)
     np.logical_or.at(cut, became, goes_on)
     cover, usage = pieces.key & 15, pieces.key >> USAGE_SHIFT & 31
@@ -103,7 +114,7 @@ def partition(pieces: Pieces, *, domain: Domain, rules: Rules, composition: Comp
         }
     ).astype({"commune_code": "str", "code_cs": "str", "code_us": "str"})
     polygons = gpd.GeoDataFrame(table, geometry=geometry, crs=domain.grid.epsg)
-    return Partition(polygons=polygons, adjacency=adjacency, pieces=pieces)
+    return Partition(polygons=polygons, adjacency=adjacency, pieces=pieces, composed=composed)
 
 
 def _goes_on_over_a_border(pieces: Pieces) -> NDArray[np.bool_]:

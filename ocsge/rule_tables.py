@@ -358,7 +358,7 @@ VALUE_UNITS: dict[str, dict[str, str]] = {
     "usage_spread": {"reach_m": "m", "road_extension_m": "m", "verge_reach_m": "m"},
     "exemption": {"parks_minimum_m2": "m²"},
     "simplification": {"tolerance_m": "m"},
-    "change": {"minimum_area_m2": "m²", "minimum_width_m": "m"},
+    "change": {"minimum_area_m2": "m²", "minimum_width_m": "m", "unchanged_share": "share"},
     "zan": {
         "reference_first_year": "year",
         "reference_last_year": "year",

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from ocsge.catalog import Source
     from ocsge.geometry_repair import Invalid
+    from ocsge.regions.composition import Composed
     from ocsge.rules import Rules
     from ocsge.store import Workspace
 
@@ -311,9 +312,17 @@ def _measured(
     """Draw the polygons of each state, decide them, and measure stocks and flows."""
     domain = prepared.domain
     states, measured = [], []
+    composed: Composed | None = None
     for place, millesime in enumerate(request.millesimes):
         tell("polygons", place, len(found))
-        part = partition(found[place].pieces, domain=domain, rules=rules, composition=found[place].engine.composition)
+        part = partition(
+            found[place].pieces,
+            domain=domain,
+            rules=rules,
+            composition=found[place].engine.composition,
+            before=composed,
+        )
+        composed = part.composed
         tell("artificialisation", place, len(found))
         decided = artificialise(part.polygons, part.adjacency, rules)
         decided = decided.drop(columns="object_px")  # of an object over a border, not of the polygon

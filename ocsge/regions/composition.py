@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ocsge.regions.evidence import OSSATURE_SHIFT
+from ocsge.regions.anchor import crossed
+from ocsge.regions.evidence import COVERS, OSSATURE_SHIFT
+from ocsge.regions.runs import Runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,6 +59,56 @@ def tree_share(pieces: Pieces, composition: Composition) -> NDArray[np.float64]:
     share = np.full(len(trees), np.nan)
     np.divide(trees, vegetation, out=share, where=vegetation > 0)
     return share
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A state whose composition is decided."""
+
+    pieces: Pieces
+    """Pieces before the composition rules."""
+
+    key: NDArray[np.int32]
+    """(pieces,) key of each after them."""
+
+
+def anchored_keys(
+    pieces: Pieces, key: NDArray[np.int32], before: Composed, *, unchanged_share: float
+) -> NDArray[np.int32]:
+    """Return the composed keys of a second state, with the first state's cover where a piece hardly changed.
+
+    A piece whose trees stand at the limit of a share would turn over for a change elsewhere in it. So a piece most of
+    which has the key it had takes the cover that composition gave to most of that ground at the first date.
+
+    Parameters
+    ----------
+    pieces
+        Pieces of the second state before the composition rules.
+    key
+        (pieces,) their keys after them.
+    before
+        The first state, over the same window.
+    unchanged_share
+        Share of a piece from which the first state decides its cover.
+    """
+    row_ptr, start, one, other = crossed(_labelled(before.pieces), _labelled(pieces))
+    first, second = one.view(np.int32), other.view(np.int32)
+    stop = np.append(start[1:], pieces.runs.width)
+    stop[row_ptr[1:] - 1] = pieces.runs.width
+    same = (first >= 0) & (second >= 0)
+    same[same] = before.pieces.key[first[same]] == pieces.key[second[same]]
+    cover = before.key[first[same]] & 15
+    place = second[same].astype(np.int64) * COVERS + cover
+    count = len(key)
+    kept_px = np.bincount(place, weights=(stop - start)[same], minlength=count * COVERS).reshape(count, COVERS)
+    keeps = kept_px.sum(axis=1) >= np.maximum(unchanged_share * pieces.area_px, 1)
+    result: NDArray[np.int32] = np.where(keeps, (key & ~15) | kept_px.argmax(axis=1), key).astype(np.int32)
+    return result
+
+
+def _labelled(pieces: Pieces) -> Runs:
+    runs = pieces.runs
+    return Runs(row_ptr=runs.row_ptr, start=runs.start, value=pieces.label.view(np.uint32), width=runs.width)
 
 
 def composed_keys(pieces: Pieces, composition: Composition) -> NDArray[np.int32]:
