@@ -10,9 +10,9 @@ import pytest
 import shapely
 
 from ocsge.cli import main
+from ocsge.derive import derive
 from ocsge.rules import load_rules
 from ocsge.sensitivity import sensitivity
-from ocsge.derive import derive
 from ocsge.states import Request
 from ocsge.store import Workspace
 
