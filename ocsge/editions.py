@@ -11,7 +11,7 @@ import shapely
 
 from ocsge.catalog import Source, load_catalog
 from ocsge.errors import LayerError
-from ocsge.layers import read_layer
+from ocsge.layers import ReadReport, read_layer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -91,6 +91,31 @@ def check_editions(
             )
     remarks = [(delivery, _remark(delivery, millesime)) for delivery in deliveries]
     return tuple(remark for delivery, remark in remarks if remark is not None and ground.is_met(delivery))
+
+
+def check_dates(reports: Sequence[ReadReport], *, millesime: int) -> tuple[Remark, ...]:
+    """Return what to remark when a millésime lies outside every date of the data: of its editions and its objects.
+
+    Says nothing of data without dates, nor of an old edition, which :func:`check_editions` remarks.
+
+    Parameters
+    ----------
+    reports
+        What reading the layers that decide met.
+    millesime
+        Year described.
+    """
+    first = min((report.first_recorded for report in reports if report.first_recorded is not None), default=millesime)
+    dated = [report.last_dated for report in reports if report.last_dated is not None]
+    editions = [int(source.edition[:4]) for report in reports for source in report.sources if source.edition]
+    last = max([*dated, *editions]) if dated else millesime
+    if millesime < first:
+        when, what = "before", f"the oldest object was recorded in {first}: nearly all the ground is missing"
+    elif millesime > last:
+        when, what = "after", f"the latest date is of {last}: what was built since is missing"
+    else:
+        return ()
+    return (Remark("outside_data", f"millésime {millesime} is {when} every date of the data; {what}"),)
 
 
 def _deliveries(sources: Sequence[Source], layers: Collection[str]) -> list[_Delivery]:

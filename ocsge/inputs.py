@@ -183,6 +183,12 @@ def _check_layers_say_something(
         )
     if all(len(layers[layer]) == 0 for layer in cover_layers(rules)):
         files = sorted({str(source.path) for report in reports for source in report.sources})
+        later = sum(report.after_millesime for report in reports)
+        if later:
+            raise LayerError(
+                f"{', '.join(files)}: none of the objects there existed at the millésime ({later} are later); give a "
+                "later --millesime"
+            )
         raise LayerError(f"{', '.join(files)}: nothing there meets the territory; register the data of its département")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import geopandas as gpd
 import numpy as np
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 Bounds = tuple[float, float, float, float]
 
-_DATES = ("date_creation", "date_d_apparition")
+_RECORDED = "date_creation"
+_DATES = (_RECORDED, "date_d_apparition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,12 @@ class ReadReport:
 
     reprojected: int = 0
     """Features reprojected into the CRS of the run."""
+
+    first_recorded: int | None = None
+    """Year the oldest feature was entered in its base; null when no feature says."""
+
+    last_dated: int | None = None
+    """Latest year a feature appeared or was entered, those after the millésime included; null when no feature says."""
 
     def as_dict(self) -> dict[str, object]:
         """Return the report as JSON values."""
@@ -213,11 +220,17 @@ def _existing_at(frame: gpd.GeoDataFrame, millesime: int) -> pd.Series:
     return ~first.gt(pd.Timestamp(year=millesime, month=12, day=31, hour=23, minute=59, second=59))
 
 
+def _year(frame: gpd.GeoDataFrame, names: Sequence[str], which: Literal["min", "max"]) -> int | None:
+    """Return the first or last year of some dates; None without any."""
+    found = [date for name in names if name in frame and not pd.isna(date := getattr(frame[name], which)())]
+    return int((min if which == "min" else max)(found).year) if found else None
+
+
 def _sum_reports(layer: str, reports: Sequence[ReadReport]) -> ReadReport:
     totals = {
         field.name: sum(getattr(report, field.name) for report in reports)
         for field in fields(ReadReport)
-        if field.name not in {"layer", "sources"}
+        if field.name not in {"layer", "sources", "first_recorded", "last_dated"}
     }
     return ReadReport(layer=layer, sources=tuple(s for report in reports for s in report.sources), **totals)
 
@@ -303,6 +316,8 @@ def read_layer(
         kept=len(frame),
         duplicates=duplicates,
         after_millesime=int((~existing).sum()),
+        first_recorded=_year(unique, [_RECORDED], "min"),
+        last_dated=_year(unique, _DATES, "max"),
     )
     return LayerRead(frame=frame, report=report)
 

@@ -95,7 +95,8 @@ def provenance_of(
     return {
         "key": key,
         "code_version": code_version(),
-        "rules": {"fingerprint": rules.fingerprint, "at": rules.at.isoformat()},
+        # the day of the run is left out: the same rows of another day give the same bytes
+        "rules": {"fingerprint": rules.fingerprint, **({"at": rules.at.isoformat()} if rules.at_chosen else {})},
         "millesime": millesime,
         "communes": list(domain.communes["commune_code"]),
         "perimetre": domain.perimetre,

@@ -256,6 +256,9 @@ class Rules:
     at: dt.date
     """Date the rows apply on."""
 
+    at_chosen: bool
+    """Whether that date was asked for; otherwise it is the day of the reading, of which nothing is written."""
+
     couvertures: tuple[NomenclatureEntry, ...]
     """Every code of the nomenclature of covers, in table order."""
 

@@ -99,6 +99,7 @@ def load_rules(
     """
     return _load(
         at or dt.datetime.now(tz=dt.UTC).date(),
+        at is not None,
         _files(directory or shipped_directory("rules")),
         _files(overlay) if overlay else None,
         tuple(sorted((changes or {}).items())),
@@ -167,12 +168,12 @@ def _checked(base: Files, overlay: Files | None, at: dt.date) -> tuple[dict[str,
 
 
 @functools.lru_cache(maxsize=32)
-def _load(at: dt.date, base: Files, overlay: Files | None, changes: Changes) -> Rules:
+def _load(at: dt.date, at_chosen: bool, base: Files, overlay: Files | None, changes: Changes) -> Rules:
     rows, problems = _checked(base, overlay, at)
     if problems:
         others = f" (and {len(problems) - 1} more: ocsge rules check)" if len(problems) > 1 else ""
         raise RulesError(problems[0] + others)
-    return _frozen(at, _changed(rows, changes))
+    return _frozen(_changed(rows, changes), at=at, at_chosen=at_chosen)
 
 
 def _changed(rows: dict[str, tuple[RuleRow, ...]], changes: Changes) -> dict[str, tuple[RuleRow, ...]]:
@@ -201,7 +202,7 @@ def _fingerprint(rows: Mapping[str, Sequence[RuleRow]]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _frozen(at: dt.date, rows: dict[str, tuple[RuleRow, ...]]) -> Rules:
+def _frozen(rows: dict[str, tuple[RuleRow, ...]], *, at: dt.date, at_chosen: bool) -> Rules:
     """Return the rules of checked rows."""
     couvertures, usages = _entries(rows["couverture"]), _entries(rows["usage"])
     by_role = {entry.role: entry.code for entry in couvertures if entry.role}
@@ -215,6 +216,7 @@ def _frozen(at: dt.date, rows: dict[str, tuple[RuleRow, ...]]) -> Rules:
     return Rules(
         fingerprint=_fingerprint(rows),
         at=at,
+        at_chosen=at_chosen,
         couvertures=couvertures,
         usages=usages,
         couverture_codes=tuple(entry.code for entry in couvertures if entry.is_leaf),

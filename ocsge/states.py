@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from ocsge.changes import State, change_coverage
 from ocsge.correction_trace import with_corrections_named
 from ocsge.corrections import accepted_corrections, corrections_within
 from ocsge.domain import Domain, domain_of, run_epsg
-from ocsge.editions import Remark, check_editions
+from ocsge.editions import Remark, check_dates, check_editions
 from ocsge.errors import OcsgeError, ParameterError
 from ocsge.flow import change_matrix, flow
 from ocsge.grid import Grid
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from ocsge.rules import Rules
     from ocsge.store import Workspace
 
-FIRST_MILLESIME, LAST_MILLESIME = 1900, 2100
+FIRST_MILLESIME = 1900
 MOST_CONTEXTS = 8
 """Times the context distance of the rules that a run may widen to before it gives up."""
 
@@ -70,9 +71,12 @@ class Request:
     def __post_init__(self) -> None:
         if not self.millesimes:
             raise ParameterError("nothing to derive: give a --millesime, 2022 for instance")
+        this_year = dt.datetime.now(tz=dt.UTC).year
         for millesime in self.millesimes:
-            if not FIRST_MILLESIME <= millesime <= LAST_MILLESIME:
-                raise ParameterError(f"millésime {millesime}: give a year, 2022 for instance")
+            if not FIRST_MILLESIME <= millesime <= this_year:
+                raise ParameterError(
+                    f"millésime {millesime}: give a year from {FIRST_MILLESIME} to {this_year}, 2022 for instance"
+                )
         if any(first >= second for first, second in pairwise(self.millesimes)):
             years = ", ".join(map(str, self.millesimes))
             raise ParameterError(f"millésimes {years}: give each once, the earliest first")
@@ -367,6 +371,7 @@ def _measured_state(
     ours, applied = with_corrections_named(ours, prepared.corrections[place])
     ours.insert(0, "id", _identifiers(ours["commune_code"], state.millesime))
     ours.insert(1, "millesime", np.full(len(ours), state.millesime, dtype=np.int64))
+    remarks = [*remarks, *check_dates(found.inputs.reports, millesime=state.millesime)]
     flags = run_flags(domain, classes, remarks, official_zone=found.official_zone, anchored=place > 0)
     table = stock(
         ours,

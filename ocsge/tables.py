@@ -83,6 +83,7 @@ POLYGONS = _schema(
         "usage_default_m2": _AREA,
         "filled_m2": _AREA,
         "default_cover_m2": _AREA,
+        # touches the zone construite: a pixel inside is enough
         "zone_construite": _YES_NO,
         "commune_cut": _YES_NO,
         "at_edge": _YES_NO,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import subprocess
@@ -93,7 +94,9 @@ def test_several_communes_have_a_row_each_and_files_that_exist(ocsge_command: Pr
 
 def test_a_coarse_resolution_is_flagged_preview(ocsge_command: Printed) -> None:
     printed = ocsge_command.derive("--commune", WEST)
-    assert re.search(rf"^{WEST}: .*flags: preview, default_cover, derived_zone_construite$", printed.out, re.MULTILINE)
+    assert re.search(
+        rf"^{WEST}: .*flags: preview, default_cover, derived_zone_construite, outside_data$", printed.out, re.MULTILINE
+    )
 
 
 def test_the_python_call_gives_what_the_command_gives(ocsge_command: Printed, workspace: Path) -> None:
@@ -192,6 +195,11 @@ def test_what_cannot_be_derived_is_one_line_and_a_code(
 def test_a_wrong_year_is_refused(ocsge_command: Printed) -> None:
     assert ocsge_command.derive("--commune", WEST, millesime=22).code == 2
     assert ocsge_command.derive("--commune", WEST, millesime="soon").code == 2
+    this_year = dt.datetime.now(tz=dt.UTC).year
+    for year in (9999, this_year + 1):
+        printed = ocsge_command.derive("--commune", WEST, millesime=year)
+        assert printed.code == 2
+        assert f"millésime {year}: give a year from 1900 to {this_year}" in printed.err
     assert ocsge_command.run("derive", "--commune", WEST).code == 2
     assert "--millesime" in ocsge_command.err
 

@@ -6,6 +6,8 @@ to 1 km around it and no more.
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
@@ -17,6 +19,7 @@ from benchmarks.scene import Scene, make_scene
 from ocsge import window_stages
 from ocsge.derive import derive
 from ocsge.publish import file_sha256
+from ocsge.rules import load_rules
 from ocsge.store import Workspace
 
 if TYPE_CHECKING:
@@ -102,6 +105,27 @@ def test_the_height_of_the_strips_changes_no_byte(bench: Bench, together: Deriva
     found = bench.derive(*CODES, name=f"strips{strip_rows}", strip_rows=strip_rows)
     assert not found.reused
     assert digests(found) == digests(together)
+
+
+def test_the_day_of_the_derivation_changes_no_byte(
+    bench: Bench, together: Derivation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Later(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> Later:
+            return cls(2031, 5, 17, tzinfo=tz)
+
+    monkeypatch.setattr("ocsge.rules.dt.datetime", Later)
+    assert load_rules().at == dt.date(2031, 5, 17)
+    found = bench.derive(*CODES, name="later")
+    assert digests(found) == digests(together)
+    assert found.version.name == together.version.name
+
+
+def test_a_date_chosen_for_the_rules_is_written_in_run_json(bench: Bench) -> None:
+    found = bench.derive(WEST, name="dated", rules=load_rules(dt.date(2025, 6, 1)))
+    (said,) = found.version.rglob("run.json")
+    assert json.loads(said.read_text(encoding="utf-8"))["rules"]["at"] == "2025-06-01"
 
 
 @pytest.mark.parametrize("window_m", [500, 1000])

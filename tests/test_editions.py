@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
@@ -12,13 +13,13 @@ from small_commune import CODE, Bench, box, buildings, communes, write
 
 from ocsge.catalog import Source, recognise
 from ocsge.domain import Domain, domain_of
-from ocsge.editions import FEWEST_SAME, Remark, check_editions
+from ocsge.editions import FEWEST_SAME, Remark, check_dates, check_editions
 from ocsge.errors import LayerError
 from ocsge.grid import Grid
+from ocsge.layers import ReadReport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 LAYERS = ("bd_topo:batiment", "bd_topo:troncon_de_route", "rpg:parcelles_graphiques", "ocs_ge:zone_construite")
 HOUSES = [box(10 * i, 10 * j, 10 * i + 6, 10 * j + 6) for i in range(20) for j in range(20)]
@@ -164,6 +165,48 @@ def test_what_is_remarked_is_in_the_flags_in_run_json_and_on_the_terminal_again_
         "bd_topo:batiment": None,
         "rpg:parcelles_graphiques": "2020-01-01",
     }
+
+
+def dated(first: str, last: str, undated: int = 0) -> gpd.GeoDataFrame:
+    """Return twenty houses, half of them recorded on a day and half on another, and some without date."""
+    return buildings(
+        HOUSES[: 20 + undated],
+        date_creation=[f"{first}T12:00:00Z"] * 10 + [f"{last}T12:00:00Z"] * 10 + [None] * undated,
+    )
+
+
+@pytest.mark.parametrize(("year", "words"), [(2006, "before"), (2007, ""), (2018, ""), (2021, ""), (2022, "after")])
+def test_a_millesime_outside_every_date_of_the_objects_is_flagged_and_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, year: int, words: str
+) -> None:
+    monkeypatch.setattr("ocsge.cli.derive._first_run", lambda: False)
+    bench = Bench(tmp_path, capfd)
+    bench.deliver(batiment=dated("2007-02-19", "2021-10-07", undated=1))
+    done = bench.derive(millesime=year)
+    assert done.code == 0, done.errors
+    assert ("outside_data" in done.output) == bool(words)
+    told = [line for line in done.errors if line.startswith(f"warning: millésime {year} is {words} every date")]
+    assert told == (done.errors if words else [])
+    assert len(done.errors) == bool(words)
+
+
+def test_a_millesime_before_every_object_is_refused_with_what_is_wrong(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ocsge.cli.derive._first_run", lambda: False)
+    bench = Bench(tmp_path, capfd)
+    bench.deliver(batiment=dated("2007-02-19", "2021-10-07"))
+    bench.refuses(bench.derive(millesime=2006), 65, "none of the objects there existed", "20 are later", "--millesime")
+
+
+def test_an_edition_of_the_millesime_covers_the_years_since_its_last_object() -> None:
+    source = Source("bd_topo:batiment", Path("batiment.gpkg"), None, "bd_topo_v3", "2022-12-15", "0" * 64)
+    report = ReadReport(layer=source.layer, sources=(source,), first_recorded=2007, last_dated=2019)
+    assert check_dates([report], millesime=2022) == ()
+    (remark,) = check_dates([report], millesime=2023)
+    assert remark.flag == "outside_data"
+    assert "2022" in remark.text
+    assert check_dates([ReadReport(layer=source.layer)], millesime=1950) == ()
 
 
 def test_two_editions_are_refused_by_the_command_until_one_is_removed(bench: Bench) -> None:

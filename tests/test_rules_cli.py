@@ -11,12 +11,14 @@ from click.testing import CliRunner, Result
 from ocsge.cli.rules import rules
 from ocsge.errors import ParameterError, RulesError
 from ocsge.resources import shipped_directory
+from ocsge.rule_tables import TABLES
+from ocsge.rules import load_rules
 
 INVALID = Path(__file__).parent / "rules_invalid"
 
 
-def run(*arguments: str | Path) -> Result:
-    return CliRunner(env={"COLUMNS": "200"}).invoke(rules, [str(argument) for argument in arguments])
+def run(*arguments: str | Path, columns: int = 200) -> Result:
+    return CliRunner(env={"COLUMNS": str(columns)}).invoke(rules, [str(argument) for argument in arguments])
 
 
 @pytest.fixture
@@ -46,6 +48,28 @@ def test_show_gives_each_value_with_its_source_and_row() -> None:
     assert "2500" in line
     assert "m²" in line
     assert "décret" in result.output
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_show_keeps_every_name_and_column_whole_on_a_terminal_of_80_columns(table: str) -> None:
+    result = run("show", table, columns=80)
+    assert result.exit_code == 0
+    rows = load_rules().tables[table]
+    for row in rows:
+        for part in row.key:
+            assert part in result.output
+    filled = {
+        column for row in rows for column, cell in row.facts.model_dump().items() if cell not in (None, "", [], ())
+    }
+    assert {column for column in filled if column not in result.output} == set()
+
+
+def test_show_of_the_classes_names_the_numbering_systems_at_80_columns() -> None:
+    result = run("show", "cosia_classes", columns=80)
+    systems = {system for found in load_rules().cosia_classes for system in found.numbers}
+    assert systems
+    assert {system for system in systems if system not in result.output} == set()
+    assert max(map(len, result.output.splitlines())) <= 80
 
 
 def test_show_takes_the_file_name_too_and_prints_csv() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 
 from ocsge.cli import main
+from ocsge.cli.rules import _print_sensitivity
 from ocsge.derive import derive
 from ocsge.rules import load_rules
 from ocsge.sensitivity import sensitivity
@@ -18,8 +21,6 @@ from ocsge.store import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pandas as pd
 
     from benchmarks.scene import Scene
     from ocsge.derivation import Derivation
@@ -131,17 +132,33 @@ def test_the_command_prints_the_table_and_its_progress_apart(
             rows = path.read_text(encoding="utf-8") if path.exists() else header
             row = f"{value.name},{value.value},{value.unit},{value.low},{value.high},délibération,high\n"
             path.write_text(rows + row, encoding="utf-8")
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "80")
     where = ["--commune", "32001", "--millesime", "2022", "--workspace", str(workspace), "--resolution", "1"]
     with pytest.raises(SystemExit) as stop:
         main(["rules", "sensitivity", *where, "--rules", str(overlay)])
     printed = capsys.readouterr()
     assert stop.value.code == 0
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.out.splitlines() if "│" in line]
-    shown = {row[0]: row for row in rows}
-    assert list(shown) == ["zone_construite.erosion_m", "default usage"]
-    assert shown["zone_construite.erosion_m"][1:6] == ["zone_construite.csv:3", "m", "0", "15", "25"]
-    assert rows[-1][0] == "default usage"
-    assert rows[-1][3:6] == ["", "", ""]
-    assert {row[7] for row in rows} == {rows[0][7]}
+    (erosion,) = [line.split() for line in printed.out.splitlines() if "erosion_m" in line]
+    assert erosion[:4] == ["zone_construite.erosion_m", "0", "15", "25"]
+    assert "default usage" in printed.out
     assert "Stock of 32001 at 2022" in printed.out
+    with pytest.raises(SystemExit):
+        main(["rules", "sensitivity", *where, "--rules", str(overlay), "--csv"])
+    read = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert list(read["rule"]) == ["zone_construite.erosion_m", "default usage"]
+    assert read["row"].iloc[0] == "zone_construite.csv:3"
+    assert {"unit", "stock_low_ha", "stock_ha", "stock_high_ha", "effect_pct"} <= set(read)
+    assert (read["stock_ha"] == read["stock_ha"].iloc[0]).all()
+
+
+def test_every_rule_name_is_whole_on_a_terminal_of_80_columns(
+    measured: tuple[pd.DataFrame, list, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    # the stock of a large commune: one digit more than any
+    table = measured[0].assign(stock_low_ha=99_999.9, stock_ha=99_999.9, stock_high_ha=99_999.9)
+    _print_sensitivity(table, title="Stock of 32001 at 2022")
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    assert {name for name in table["rule"] if name not in printed} == set()
+    assert printed.count("99999.9") == 2 * len(table) + 1

@@ -56,7 +56,15 @@ def show(table: str | None, as_csv: bool, at: dt.datetime | None, overlay: Path 
     columns = [*(field for field in fields if field not in DOCUMENTATION), *DOCUMENTATION]
     cells = [row.facts.model_dump(mode="json") for row in rows]
     lines = [[row.row, *(_cell(line[column]) for column in columns)] for row, line in zip(rows, cells, strict=True)]
-    _print_rows(["row", *columns], lines, title=f"{name}, at {loaded.at}", as_csv=as_csv)
+    if as_csv:
+        _print_csv(["row", *columns], lines)
+        return
+    names = [" × ".join(row.key) for row in rows]
+    _print_rows(["row", *columns], lines, names=names, title=f"{name}, at {loaded.at}")
+    if name == "cosia_classes":
+        click.echo("\n--numbering takes one of:")
+        for system in sorted({system for found in loaded.cosia_classes for system in found.numbers}):
+            click.echo(f"  {system}")
 
 
 @rules.command()
@@ -125,6 +133,7 @@ def diff(a: Path, b: Path | None, at: dt.datetime | None) -> None:
 @click.option("--cosia", type=click.Path(exists=True, path_type=Path), help="CoSIA raster, folder or vector file.")
 @click.option("--numbering", help="Numbering system of the raster's classes.")
 @click.option("--resolution", type=float, default=0.2, show_default=True, help="Pixel, metres; 1 is quick.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print every column as CSV.")
 def sensitivity(
     communes: tuple[str, ...],
     millesime: int,
@@ -133,6 +142,7 @@ def sensitivity(
     cosia: Path | None,
     numbering: str | None,
     resolution: float,
+    as_csv: bool,
 ) -> None:
     """Measure how far each low-confidence value of the rules moves the stock, in hectares.
 
@@ -161,20 +171,26 @@ def sensitivity(
             request=request,
             progress=lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
         )
+    if as_csv:
+        click.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
+        return
     _print_sensitivity(table, title=f"Stock of {', '.join(communes)} at {millesime}")
 
 
 def _print_sensitivity(table: pd.DataFrame, *, title: str) -> None:
+    """Print what fits in 80 columns: each value with its range, and the stock at both ends, hectares."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    view = Table("rule", "row", "unit", title=title)
-    for name in ("low", "value", "high", "stock low ha", "stock ha", "stock high ha", "effect %"):
+    stock = _decimals(table["stock_ha"].iloc[0], ".1f")
+    view = Table(title=f"{title}: {stock} ha", box=SIMPLE_HEAD, padding=0)
+    view.add_column("rule", no_wrap=True)
+    for name in ("low", "value", "high", "low ha", "high ha", "effect %"):
         view.add_column(name, justify="right", no_wrap=True)
     for line in table.to_dict("records"):
         bounds = [_decimals(line[name], "g") for name in ("low", "value", "high")]
-        stocks = [_decimals(line[f"stock_{name}ha"], ".1f") for name in ("low_", "", "high_")]
-        names = [str(line[name]) for name in ("rule", "row", "unit")]
-        view.add_row(*names, *bounds, *stocks, _decimals(line["effect_pct"], ".1f"))
+        stocks = [_decimals(line[f"stock_{name}_ha"], ".1f") for name in ("low", "high")]
+        view.add_row(str(line["rule"]), *bounds, *stocks, _decimals(line["effect_pct"], ".1f"))
     _console().print(view)
 
 
@@ -189,23 +205,50 @@ def _console() -> Console:
     return Console()
 
 
-def _print_rows(columns: list[str], lines: list[list[str]], *, title: str, as_csv: bool) -> None:
-    """Print rows as CSV, or as a table without the columns that are empty everywhere."""
+def _print_csv(columns: list[str], lines: list[list[str]]) -> None:
     import csv
     import sys
 
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerows([columns, *lines])
+
+
+def _print_rows(columns: list[str], lines: list[list[str]], *, names: list[str], title: str) -> None:
+    """Print rows without the columns that are empty everywhere: a table, or a paragraph a row on a narrow terminal."""
     from rich.markup import escape
     from rich.table import Table
 
-    if as_csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([columns, *lines])
-        return
+    console = _console()
     shown = [place for place in range(len(columns)) if any(line[place] for line in lines)]
+    longest = [max(len(word) for line in [columns, *lines] for word in ["", *line[place].split()]) for place in shown]
+    # three characters a column for its border and padding; a table that is narrower cuts words
+    if sum(longest) + 3 * len(shown) + 1 > console.width:
+        _print_paragraphs(columns, lines, names=names, title=title, width=console.width)
+        return
     view = Table(*(columns[place] for place in shown), title=title)
     for line in lines:
         view.add_row(*(escape(line[place]) for place in shown))
-    _console().print(view)
+    console.print(view)
+
+
+def _print_paragraphs(columns: list[str], lines: list[list[str]], *, names: list[str], title: str, width: int) -> None:
+    """Print each row as its name, then its columns and values over the width."""
+    import textwrap
+
+    click.echo(title)
+    for name, line in zip(names, lines, strict=True):
+        click.echo(f"\n{name}")
+        cells = "; ".join(f"{column}: {cell}" for column, cell in zip(columns, line, strict=True) if cell)
+        click.echo(
+            textwrap.fill(
+                cells,
+                width,
+                initial_indent="  ",
+                subsequent_indent="  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
 
 
 def _cell(value: object) -> str:
