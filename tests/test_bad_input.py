@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -30,9 +31,6 @@ from small_commune import (
     write,
     write_raster,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 USAGE, DATA, UNWRITABLE, BUSY = 2, 65, 73, 75
 
@@ -471,6 +469,10 @@ def test_an_unknown_numbering_is_refused_with_the_known_ones(ready: Bench) -> No
     ready.refuses(outcome, USAGE, "'flair'", "cosia_vector_numero", "flair_hub")
 
 
+def test_a_numbering_without_any_raster_is_a_wrong_parameter(ready: Bench) -> None:
+    ready.refuses(ready.derive("--numbering", ready.numbering), USAGE, "--numbering", "--cosia", "leave it out")
+
+
 def test_a_folder_without_raster_is_refused(ready: Bench) -> None:
     (ready.folder / "vide").mkdir()
     ready.refuses(ready.derive_with(ready.folder / "vide"), DATA, "vide", "no raster found", "GeoTIFF")
@@ -566,6 +568,14 @@ def test_a_workspace_that_cannot_be_written_is_refused(ready: Bench) -> None:
     outcome = ready.derive()
     assert (outcome.code, len(outcome.errors)) == (UNWRITABLE, 1)
     assert "fichier/w" in outcome.errors[0]
+    assert "choose a folder you may write to" in outcome.errors[0]
+
+
+def test_a_workspace_that_the_system_cannot_make_is_refused(ready: Bench) -> None:
+    ready.workspace = Path("/proc/foo")  # no permission is missing: there, nothing can be made
+    outcome = ready.derive()
+    assert (outcome.code, len(outcome.errors)) == (UNWRITABLE, 1)
+    assert "/proc/foo" in outcome.errors[0]
     assert "choose a folder you may write to" in outcome.errors[0]
 
 

@@ -86,6 +86,7 @@ def test_several_communes_have_a_row_each_and_files_that_exist(ocsge_command: Pr
     assert [row[1] for row in rows.values()] == ["2.0", "2.0"]
     assert "Artificialised land (stock) at 2022" in printed.out
     assert "pas une règle de constructibilité" in printed.out
+    assert "min and max: default usages only; see `ocsge rules sensitivity`." in printed.out
     version = Workspace(ocsge_command.workspace).current()
     files = re.findall(r"^  (\S+\.\w+)$", printed.out, re.MULTILINE)
     assert {f"communes/{WEST}_2022.gpkg", f"communes/{EAST}_2022_couverture.png", "stock.csv"} <= set(files)
