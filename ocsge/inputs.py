@@ -104,6 +104,7 @@ def find_sources(
         raise DataError(
             f"{workspace}: no data registered; add BD TOPO and ADMIN EXPRESS with "
             f"`ocsge catalog add PATH --workspace {workspace}`"
+            + ("" if communes else ", or name the --commune if it is one that is shipped (ocsge demo)")
         )
     return tuple(sources)
 

@@ -254,6 +254,30 @@ def test_a_perimeter_without_crs_is_refused(ready: Bench) -> None:
     ready.refuses(ready.derive("--perimetre", path), DATA, "zone.shp", "no CRS")
 
 
+def test_a_perimeter_without_crs_is_read_in_the_crs_stated(ready: Bench) -> None:
+    with pytest.warns(UserWarning, match="crs"):
+        path = write(ready.folder / "zone.shp", zone=communes(box(0, 0, 100, SIDE), crs=None))
+    assert ready.derive("--perimetre", path, "--assume-crs", 2154, commune=None).code == 0
+
+
+def test_a_perimeter_that_is_no_vector_file_says_what_a_perimeter_is(ready: Bench) -> None:
+    path = ready.folder / "perimetre.txt"
+    path.write_text("not a layer", encoding="utf-8")
+    ready.refuses(
+        ready.derive("--perimetre", path), DATA, "perimetre.txt", "a layer of polygons (GPKG, Shapefile, GeoJSON)"
+    )
+
+
+def test_what_was_asked_is_checked_before_the_data(bench: Bench) -> None:
+    path = bench.folder / "perimetre.txt"
+    path.write_text("not a layer", encoding="utf-8")
+    bench.refuses(bench.derive("--perimetre", path), DATA, "perimetre.txt", "a layer of polygons")
+    bench.refuses(bench.derive(commune=None), USAGE, "nothing to derive")
+    bench.refuses(bench.derive(commune="99999"), USAGE, "unknown INSEE code", "data_catalog/millesimes.csv")
+    square = write(bench.folder / "zone.gpkg", zone=communes())
+    bench.refuses(bench.derive("--perimetre", square, commune=None), DATA, "no data registered", "name the --commune")
+
+
 def test_a_perimeter_without_polygon_is_refused(ready: Bench) -> None:
     points = gpd.GeoDataFrame({"a": [1, 2]}, geometry=[shapely.Point(X, Y), None], crs=2154)
     path = write(ready.folder / "points.gpkg", points=points)

@@ -109,6 +109,12 @@ def test_the_python_call_gives_what_the_command_gives(ocsge_command: Printed, wo
     assert ocsge.explain(workspace, commune=WEST, point=(point.x, point.y)).artif == result.polygons()["artif"].iloc[0]
 
 
+def test_one_code_as_text_is_one_commune(ocsge_command: Printed, workspace: Path) -> None:
+    assert ocsge_command.derive("--commune", WEST).code == 0
+    result: Derivation = ocsge.derive(communes=WEST, millesime=2022, workspace=workspace, resolution=1)
+    assert result.stock["commune_code"].tolist() == [WEST]
+
+
 def test_the_public_functions_stay_functions_once_their_modules_are_loaded() -> None:
     # a module and its function have the same name, and Python binds a loaded module to its package
     code = (
