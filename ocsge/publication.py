@@ -183,8 +183,9 @@ def _write_commune(folder: Path, code: str, results: Measured, state: MeasuredSt
     files = place("runs").parents[2] / "communes"
     files.mkdir(exist_ok=True)
     stem = stem_of(code, state.millesime)
+    usages = {entry.code: entry.label_fr for entry in rules.usages}
     write_gpkg(
-        polygons,
+        polygons.assign(libelle_cs=polygons["code_cs"].map(labels), libelle_us=polygons["code_us"].map(usages)),
         files / f"{stem}.gpkg",
         layer=f"artif_{state.millesime}_{code or 'hors_commune'}",
         styles=(artif_style(), couverture_style(colours, labels)),

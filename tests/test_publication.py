@@ -225,6 +225,17 @@ def test_a_map_says_how_much_ground_took_the_default_cover_and_that_the_zone_is_
     assert _notes(polygons, ["anchored"]) == []
 
 
+def test_the_geopackage_has_the_french_labels_of_its_codes(workspace: Path) -> None:
+    found = preview(workspace, CODE)
+    path = found.version / "communes" / f"{CODE}_2022.gpkg"
+    read = pyogrio.read_dataframe(path, layer=f"artif_2022_{CODE}", read_geometry=False)
+    law = load_rules()
+    covers = {entry.code: entry.label_fr for entry in law.couvertures}
+    usages = {entry.code: entry.label_fr for entry in law.usages}
+    assert read["libelle_cs"].tolist() == [covers[code] for code in read["code_cs"]]
+    assert read["libelle_us"].tolist() == [usages[code] for code in read["code_us"]]
+
+
 def test_the_journal_tells_each_run_with_its_outcome(workspace: Path) -> None:
     preview(workspace, CODE)
     with pytest.raises(ParameterError, match="resolution"):

@@ -224,8 +224,8 @@ def _print_rows(columns: list[str], lines: list[list[str]], *, names: list[str],
     console = _console()
     shown = [place for place in range(len(columns)) if any(line[place] for line in lines)]
     longest = [max(len(word) for line in [columns, *lines] for word in ["", *line[place].split()]) for place in shown]
-    # three characters a column for its border and padding; a table that is narrower cuts words
-    if sum(longest) + 3 * len(shown) + 1 > console.width:
+    # a table narrower than its longest words and the borders between them cuts words
+    if sum(len(f"│ {'x' * length} ") for length in longest) + len("│") > console.width:
         _print_paragraphs(columns, lines, names=names, title=title, width=console.width)
         return
     view = Table(*(columns[place] for place in shown), title=title)
