@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def derive(
     *,
-    communes: Sequence[str] = (),
+    communes: str | Sequence[str] = (),
     millesime: int | Sequence[int],
     workspace: Path | str,
     perimetre: Path | str | None = None,
@@ -55,7 +55,7 @@ def derive(
     Parameters
     ----------
     communes
-        INSEE codes of the territory; empty with a perimeter that limits every commune it meets.
+        INSEE codes of the territory, or one; empty with a perimeter that limits every commune it meets.
     millesime
         Year: the state is that of the objects created by its end, and of the class raster given. Several years, the
         earliest first, give each state, anchored to the one before, and the flow between consecutive ones.
@@ -106,7 +106,7 @@ def derive(
         One of :mod:`ocsge.errors`, on one line: what, where, what to do. Nothing half-written is ever visible.
     """
     request = Request(
-        communes=tuple(communes),
+        communes=_several(communes),
         millesimes=_several(millesime),
         perimetre=_path(perimetre),
         cosia=tuple(map(Path, _several(cosia))),
@@ -128,9 +128,9 @@ def derive(
     def derive_together(codes: tuple[str, ...]) -> Derivation:
         return _derived(replace(request, communes=codes), law, store, execution)
 
-    with store.locked(), store.timed("derive", communes=list(communes), millesimes=list(request.millesimes)):
+    with store.locked(), store.timed("derive", communes=list(request.communes), millesimes=list(request.millesimes)):
         if keep_going:
-            return derive_each(tuple(dict.fromkeys(map(check_commune_code, communes))), derive_together)
+            return derive_each(tuple(dict.fromkeys(map(check_commune_code, request.communes))), derive_together)
         return derive_together(request.communes)
 
 

@@ -90,8 +90,10 @@ class Domain:
         )
 
 
-def run_epsg(communes: Sequence[str], perimetre: Path | None) -> int:
+def run_epsg(communes: Sequence[str], perimetre: Path | None, *, assume_crs: int | None = None) -> int:
     """Return the EPSG code a run computes in: the official projected CRS of its communes, or the perimeter's own.
+
+    The perimeter is read, so that a wrong one is refused before anything else.
 
     Raises
     ------
@@ -100,14 +102,15 @@ def run_epsg(communes: Sequence[str], perimetre: Path | None) -> int:
     CrsError
         When the perimeter has no projected CRS in metres.
     """
+    if not communes and perimetre is None:
+        raise ParameterError("nothing to derive: give --commune CODE or --perimetre FILE")
     codes = {territory_epsg(code) for code in communes}
+    limit = None if perimetre is None else _read_perimetre(perimetre, assume_crs)[0]
     if len(codes) > 1:
         raise ParameterError("communes of different territories have different CRS; derive them in separate runs")
-    if codes:
+    if codes or limit is None:
         return codes.pop()
-    if perimetre is None:
-        raise ParameterError("nothing to derive: give --commune CODE or --perimetre FILE")
-    crs = _read_perimetre(perimetre)[0].crs
+    crs = limit.crs
     epsg = crs.to_epsg()
     if epsg is None or not crs.is_projected:
         raise CrsError(
@@ -147,7 +150,7 @@ def domain_of(
         When a commune is in no source, or the perimeter meets none of the territory.
     """
     codes = sorted({check_commune_code(code) for code in communes})
-    limit = None if perimetre is None else _read_limit(perimetre, grid.epsg)
+    limit = None if perimetre is None else _read_limit(perimetre, grid.epsg, assume_crs)
     area = None if limit is None else limit.area
     if codes:
         asked = read_communes(sources, epsg=grid.epsg, assume_crs=assume_crs, codes=codes).frame
@@ -225,15 +228,20 @@ def _polygonal(geometry: shapely.Geometry) -> shapely.Geometry:
     return polygons
 
 
-def _read_perimetre(path: Path) -> tuple[gpd.GeoDataFrame, int, int]:
+def _read_perimetre(path: Path, assume_crs: int | None) -> tuple[gpd.GeoDataFrame, int, int]:
     """Return the polygons of a perimeter, the number of its features, and that of those without geometry."""
-    spatial = [layer for layer in list_vector_layers(path) if layer.has_geometry]
+    try:
+        spatial = [layer for layer in list_vector_layers(path) if layer.has_geometry]
+    except LayerError as error:
+        raise LayerError(f"{error}; a perimeter is a layer of polygons (GPKG, Shapefile, GeoJSON)") from error
     if len(spatial) != 1:
         names = ", ".join(layer.name for layer in spatial) or "none"
         raise LayerError(f"{path}: a perimeter is one layer of polygons; layers found: {names}")
-    if spatial[0].crs is None:
-        raise CrsError(f"{path}: the perimeter declares no CRS; write it into the file")
+    if spatial[0].crs is None and assume_crs is None:
+        raise CrsError(f"{path}: the perimeter declares no CRS; give it with --assume-crs, for instance 2154")
     frame = read_features(path, spatial[0].name, columns=[], bbox=None, encoding=None, stop_on_invalid=False).frame
+    if spatial[0].crs is None:
+        frame = frame.set_crs(assume_crs, allow_override=True)
     polygons = frame[frame.geom_type.isin(["Polygon", "MultiPolygon"]) & ~frame.is_empty]
     if polygons.empty:
         raise LayerError(f"{path}: the perimeter holds no polygon")
@@ -250,8 +258,8 @@ class _Limit:
     report: ReadReport
 
 
-def _read_limit(path: Path, epsg: int) -> _Limit:
-    polygons, read, without = _read_perimetre(path)
+def _read_limit(path: Path, epsg: int, assume_crs: int | None) -> _Limit:
+    polygons, read, without = _read_perimetre(path, assume_crs)
     drawn = polygons.to_crs(epsg).geometry.values
     valid = shapely.make_valid(drawn, method="structure", keep_collapsed=False)
     area = shapely.union_all(valid)

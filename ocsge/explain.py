@@ -158,12 +158,24 @@ def published_polygons(workspace: Path, code: str, millesime: int | None) -> Pat
     folder = None if version is None else version / "polygons" / f"commune_code={code}"
     years = [] if folder is None else sorted(int(p.parent.name.split("=")[1]) for p in folder.glob("*/part.parquet"))
     if folder is None or not years or (millesime is not None and millesime not in years):
-        have = f"it holds {', '.join(map(str, years))}" if years else "it holds none"
+        have = f"it holds {', '.join(map(str, years))}" if years else _held(version)
         raise DataError(
             f"{workspace}: no result of commune {code}{'' if millesime is None else f' at {millesime}'} ({have}); run "
             f"`ocsge derive --commune {code} --millesime {millesime or 'YEAR'} --workspace {workspace}`"
         )
     return folder / f"millesime={millesime or years[-1]}" / "part.parquet"
+
+
+def _held(version: Path | None) -> str:
+    """Return which results a version holds in place of the one looked for."""
+    if version is None:
+        return "it holds none"
+    codes = sorted(path.name.partition("=")[2] for path in version.glob("polygons/commune_code=*"))
+    perimeters = sorted(path.name.partition("=")[2] for path in version.glob("perimetre=*"))
+    shown = ", ".join(codes[:5]) + (f" and {len(codes) - 5} more" if len(codes) > 5 else "")
+    held = [f"it holds communes {shown}"] if codes else []
+    held += [f"results within a perimeter, which it does not explain: {', '.join(perimeters)}"] if perimeters else []
+    return "; ".join(held) or "it holds none"
 
 
 def _remarks(row: gpd.GeoSeries, *, spread: bool) -> tuple[str, ...]:

@@ -104,6 +104,7 @@ def find_sources(
         raise DataError(
             f"{workspace}: no data registered; add BD TOPO and ADMIN EXPRESS with "
             f"`ocsge catalog add PATH --workspace {workspace}`"
+            + ("" if communes else ", or name the --commune if it is one that is shipped (ocsge demo)")
         )
     return tuple(sources)
 
@@ -248,13 +249,18 @@ def find_class_evidence(
     Raises
     ------
     ParameterError
-        When a raster's numbering system is not stated: neighbouring systems swap classes, so it is never guessed.
+        When a raster's numbering system is not stated: neighbouring systems swap classes, so it is never guessed;
+        or when one is stated and there is no raster.
     """
     if cosia is not None and cosia.suffix.lower() in _VECTOR_SUFFIXES:
         sources, cosia = recognise(cosia, layer=VECTOR), None
     rasters = raster_files(cosia) if cosia is not None else [s.path for s in sources if s.layer == RASTER]
     if rasters:
         return _raster_evidence(rasters, domain=domain, rules=rules, numbering=numbering, resample=resample)
+    if numbering is not None:
+        raise ParameterError(
+            f"--numbering {numbering}: there is no class raster to number; give one with --cosia, or leave it out"
+        )
     if any(source.layer == VECTOR for source in sources):
         return _vector_evidence(sources, domain=domain, rules=rules, invalid=invalid, assume_crs=assume_crs)
     return None

@@ -24,7 +24,7 @@ from ocsge.publish import publish
 from ocsge.styles import ARTIF_STATES, CHANGE_STATES, artif_states, change_states
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import geopandas as gpd
@@ -46,6 +46,7 @@ _LEGEND_IN, _MARGIN_IN, _TITLE_IN, _FOOT_IN = 3.1, 0.15, 0.5, 0.55
 _MAP_WIDTH_IN = _WIDTH_IN - _LEGEND_IN - 2 * _MARGIN_IN
 _MAP_HEIGHTS_IN = (4.5, 12.0)
 _LINE_IN = 0.165
+_NOTE_CHARACTERS = 44
 _INK, _FAINT = "#222222", "#666666"
 
 
@@ -59,6 +60,7 @@ def draw_map(
     labels: Mapping[str, str] = MappingProxyType({}),
     outline: shapely.Geometry | None = None,
     credit: str = "",
+    notes: Sequence[str] = (),
 ) -> None:
     """Draw polygons as a PNG 1600 pixels wide, with a legend in hectares, a scale bar and the grid's north.
 
@@ -77,6 +79,8 @@ def draw_map(
         Limit of the territory, drawn as a line, same CRS; None draws none.
     credit
         Sources, producers and dates of the data, on the last line.
+    notes
+        What a reader must know of the data, French, under the totals.
 
     Raises
     ------
@@ -98,9 +102,10 @@ def draw_map(
     classes, legend = _classes(frame, kind, colours, labels)
     xmin, ymin, xmax, ymax = frame.total_bounds if outline is None else shapely.bounds(outline)
     hectares = _hectares(frame, classes)
-    notes = _totals(hectares, kind)
+    totals = _totals(hectares, kind)
+    remarks = [line for note in notes for line in textwrap.wrap(note, _NOTE_CHARACTERS)]
     height = np.clip(_MAP_WIDTH_IN * (ymax - ymin) / max(xmax - xmin, 1e-9), *_MAP_HEIGHTS_IN)
-    height = max(float(height), _legend_height(legend, notes))
+    height = max(float(height), _legend_height(legend, [*totals, *remarks]))
     # matplotlib's own defaults: a user's matplotlibrc does not change the bytes.
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -111,7 +116,7 @@ def draw_map(
             _fill(axes, frame.geometry.to_numpy()[classes == value], colour)
         if outline is not None:
             _stroke(axes, outline)
-        _write_legend(figure, legend, hectares, notes)
+        _write_legend(figure, legend, hectares, totals, remarks)
         _draw_scale_and_north(axes)
         _write_texts(figure, title, credit)
         publish(
@@ -214,9 +219,13 @@ def _paths(polygons: NDArray[np.object_]) -> list[DrawnPath]:
 
 
 def _write_legend(
-    figure: Figure, legend: list[tuple[str, str, str]], hectares: Mapping[str, float], notes: list[str]
+    figure: Figure,
+    legend: list[tuple[str, str, str]],
+    hectares: Mapping[str, float],
+    totals: list[str],
+    remarks: list[str],
 ) -> None:
-    """Write one entry a class from the top right downwards: swatch, label, area; then the totals."""
+    """Write one entry a class from the top right downwards: swatch, label, area; then the totals and remarks."""
     width, height = figure.get_size_inches()
     left, top = width - _LEGEND_IN, height - _TITLE_IN - 0.05
 
@@ -234,8 +243,11 @@ def _write_legend(
             top -= _LINE_IN
         write(f"{_french(hectares[value])} ha", 0.36, color=_FAINT)
         top -= 1.6 * _LINE_IN
-    for note in notes:
-        write(note, 0, color=_INK, weight="bold")
+    for total in totals:
+        write(total, 0, color=_INK, weight="bold")
+        top -= _LINE_IN
+    for remark in remarks:
+        write(remark, 0, color=_INK)
         top -= _LINE_IN
 
 

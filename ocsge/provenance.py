@@ -135,9 +135,14 @@ def _without_paths(report: dict[str, object]) -> dict[str, object]:
 
 
 def credit_of(sources: Sequence[Source], classes: ClassEvidence | None) -> str:
-    """Return the credit line of the sources and of the class raster or polygons, each product once."""
+    """Return the credit line of the sources and of the class raster or polygons: each product once, with editions."""
     credits_ = {product.product: product.credit for product in load_catalog().products}
-    used = [source.product for source in sources]
+    editions: dict[str, set[str]] = {}
+    for source in sources:
+        if source.product in credits_:
+            editions.setdefault(credits_[source.product], set()).update(filter(None, [source.edition]))
     if classes is not None:
-        used.append("cosia_raster" if classes.tiles else "cosia_vector")
-    return " ; ".join(dict.fromkeys(credits_[product] for product in used if product in credits_))
+        editions.setdefault(credits_["cosia_raster" if classes.tiles else "cosia_vector"], set())
+    return " ; ".join(
+        f"{credit} (édition {', '.join(sorted(dates))})" if dates else credit for credit, dates in editions.items()
+    )

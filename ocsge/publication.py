@@ -192,8 +192,9 @@ def _write_commune(folder: Path, code: str, results: Measured, state: MeasuredSt
     files = place("runs").parents[2] / "communes"
     files.mkdir(exist_ok=True)
     stem = stem_of(code, state.millesime)
+    usages = {entry.code: entry.label_fr for entry in rules.usages}
     write_gpkg(
-        polygons,
+        polygons.assign(libelle_cs=polygons["code_cs"].map(labels), libelle_us=polygons["code_us"].map(usages)),
         files / f"{stem}.gpkg",
         layer=f"artif_{state.millesime}_{code or 'hors_commune'}",
         styles=(artif_style(), couverture_style(colours, labels)),
@@ -208,9 +209,23 @@ def _write_commune(folder: Path, code: str, results: Measured, state: MeasuredSt
             kind=kind,
             what=what,
             when=str(state.millesime),
+            notes=_notes(polygons, str(state.stock["flags"].iloc[0]).split("+")),
             colours=colours,
             labels=labels,
         )
+
+
+def _notes(polygons: gpd.GeoDataFrame, flags: Sequence[str]) -> list[str]:
+    """Return what a map must say of the data behind it."""
+    notes = []
+    if "default_cover" in flags:
+        area_m2 = float(polygons["default_cover_m2"].sum())
+        share = f"{100 * area_m2 / float(polygons['area_m2'].sum()):.0f}"
+        hectares = f"{area_m2 / 10_000:,.1f}".replace(",", "\u00a0").replace(".", ",")
+        notes.append(f"Sans CoSIA : {hectares} ha ({share}\u00a0%) de couverture par défaut")
+    if "derived_zone_construite" in flags:
+        notes.append("Zone construite estimée")
+    return notes
 
 
 def _write_pair(folder: Path, code: str, results: Measured, pair: MeasuredPair) -> None:
@@ -259,6 +274,7 @@ def _draw(
     kind: str,
     what: str,
     when: str,
+    notes: Sequence[str] = (),
     **legend: Mapping[str, str],
 ) -> None:
     """Draw the map of a commune."""
@@ -274,6 +290,7 @@ def _draw(
         title=f"{what} – {name} ({code}), {when}",
         outline=outline.geometry.iloc[0] if whole else None,
         credit=results.credit,
+        notes=notes,
         **legend,
     )
 

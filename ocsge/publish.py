@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,8 @@ TEMPORARY = ".tmp-"
 """Start of the names that no reader looks at; the process number follows."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_CUT_ARRAY = re.compile(r"\d+ requested and \d+ written")
+"""What numpy says, without an error number, when an array does not fit on the disk."""
 _REFUSED = {
     errno.EACCES,
     errno.EPERM,
@@ -116,7 +119,11 @@ def output_error(error: OSError, path: Path) -> Exception:
         return error
     if error.errno in _FULL:
         return OutputError(f"{path}: no space left to write it ({error.strerror}); free some disk space and run again")
-    if error.errno in _REFUSED:
+    if error.errno is None and _CUT_ARRAY.search(str(error)):
+        return OutputError(f"{path}: no space left to write it ({error}); free some disk space and run again")
+    # a folder that cannot even be made: /proc/here, or one that was removed meanwhile
+    unmade = error.errno == errno.ENOENT and error.filename is not None and Path(error.filename) in path.parents
+    if error.errno in _REFUSED or unmade:
         where = error.filename or path.parent
         return OutputError(f"{path}: cannot be written ({error.strerror}: {where}); choose a folder you may write to")
     if error.errno == errno.EIO:

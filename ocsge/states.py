@@ -174,8 +174,9 @@ def measure(
     """
     tell = execution.progress
     tell("sources", 0, 1)
+    # what was asked is checked before the data: a wrong perimeter is no lack of data
+    epsg = run_epsg(request.communes, request.perimetre, assume_crs=request.assume_crs)
     sources = find_sources(store.path, communes=request.communes, zone_construite=request.zone_construite)
-    epsg = run_epsg(request.communes, request.perimetre)
     grid = Grid.at_resolution(epsg=epsg, resolution_m=request.resolution)
     accepted = [
         accepted_corrections(store.path, rules, epsg=epsg, millesime=millesime) for millesime in request.millesimes

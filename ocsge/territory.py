@@ -139,7 +139,8 @@ def territory_epsg(commune_code: str) -> int:
     row = load_millesimes().get(departement)
     if row is None:
         raise ParameterError(
-            f"commune {commune_code}: no OCS GE published for département {departement}; see millesimes.csv"
+            f"commune {commune_code}: unknown INSEE code, there is no département {departement} with an OCS GE; "
+            "data_catalog/millesimes.csv lists them"
         )
     return row.epsg
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -30,9 +31,6 @@ from small_commune import (
     write,
     write_raster,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 USAGE, DATA, UNWRITABLE, BUSY = 2, 65, 73, 75
 
@@ -256,6 +254,30 @@ def test_a_perimeter_without_crs_is_refused(ready: Bench) -> None:
     ready.refuses(ready.derive("--perimetre", path), DATA, "zone.shp", "no CRS")
 
 
+def test_a_perimeter_without_crs_is_read_in_the_crs_stated(ready: Bench) -> None:
+    with pytest.warns(UserWarning, match="crs"):
+        path = write(ready.folder / "zone.shp", zone=communes(box(0, 0, 100, SIDE), crs=None))
+    assert ready.derive("--perimetre", path, "--assume-crs", 2154, commune=None).code == 0
+
+
+def test_a_perimeter_that_is_no_vector_file_says_what_a_perimeter_is(ready: Bench) -> None:
+    path = ready.folder / "perimetre.txt"
+    path.write_text("not a layer", encoding="utf-8")
+    ready.refuses(
+        ready.derive("--perimetre", path), DATA, "perimetre.txt", "a layer of polygons (GPKG, Shapefile, GeoJSON)"
+    )
+
+
+def test_what_was_asked_is_checked_before_the_data(bench: Bench) -> None:
+    path = bench.folder / "perimetre.txt"
+    path.write_text("not a layer", encoding="utf-8")
+    bench.refuses(bench.derive("--perimetre", path), DATA, "perimetre.txt", "a layer of polygons")
+    bench.refuses(bench.derive(commune=None), USAGE, "nothing to derive")
+    bench.refuses(bench.derive(commune="99999"), USAGE, "unknown INSEE code", "data_catalog/millesimes.csv")
+    square = write(bench.folder / "zone.gpkg", zone=communes())
+    bench.refuses(bench.derive("--perimetre", square, commune=None), DATA, "no data registered", "name the --commune")
+
+
 def test_a_perimeter_without_polygon_is_refused(ready: Bench) -> None:
     points = gpd.GeoDataFrame({"a": [1, 2]}, geometry=[shapely.Point(X, Y), None], crs=2154)
     path = write(ready.folder / "points.gpkg", points=points)
@@ -471,6 +493,10 @@ def test_an_unknown_numbering_is_refused_with_the_known_ones(ready: Bench) -> No
     ready.refuses(outcome, USAGE, "'flair'", "cosia_vector_numero", "flair_hub")
 
 
+def test_a_numbering_without_any_raster_is_a_wrong_parameter(ready: Bench) -> None:
+    ready.refuses(ready.derive("--numbering", ready.numbering), USAGE, "--numbering", "--cosia", "leave it out")
+
+
 def test_a_folder_without_raster_is_refused(ready: Bench) -> None:
     (ready.folder / "vide").mkdir()
     ready.refuses(ready.derive_with(ready.folder / "vide"), DATA, "vide", "no raster found", "GeoTIFF")
@@ -566,6 +592,14 @@ def test_a_workspace_that_cannot_be_written_is_refused(ready: Bench) -> None:
     outcome = ready.derive()
     assert (outcome.code, len(outcome.errors)) == (UNWRITABLE, 1)
     assert "fichier/w" in outcome.errors[0]
+    assert "choose a folder you may write to" in outcome.errors[0]
+
+
+def test_a_workspace_that_the_system_cannot_make_is_refused(ready: Bench) -> None:
+    ready.workspace = Path("/proc/foo")  # no permission is missing: there, nothing can be made
+    outcome = ready.derive()
+    assert (outcome.code, len(outcome.errors)) == (UNWRITABLE, 1)
+    assert "/proc/foo" in outcome.errors[0]
     assert "choose a folder you may write to" in outcome.errors[0]
 
 

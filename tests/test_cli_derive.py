@@ -86,6 +86,7 @@ def test_several_communes_have_a_row_each_and_files_that_exist(ocsge_command: Pr
     assert [row[1] for row in rows.values()] == ["2.0", "2.0"]
     assert "Artificialised land (stock) at 2022" in printed.out
     assert "pas une règle de constructibilité" in printed.out
+    assert "min and max: default usages only; see `ocsge rules sensitivity`." in printed.out
     version = Workspace(ocsge_command.workspace).current()
     files = re.findall(r"^  (\S+\.\w+)$", printed.out, re.MULTILINE)
     assert {f"communes/{WEST}_2022.gpkg", f"communes/{EAST}_2022_couverture.png", "stock.csv"} <= set(files)
@@ -106,6 +107,12 @@ def test_the_python_call_gives_what_the_command_gives(ocsge_command: Printed, wo
     assert row[2:4] == [f"{result.stock['stock_ha'].iloc[0]:.1f}", f"{result.stock['part_pct'].iloc[0]:.2f}"]
     point = result.polygons().geometry.iloc[0].representative_point()
     assert ocsge.explain(workspace, commune=WEST, point=(point.x, point.y)).artif == result.polygons()["artif"].iloc[0]
+
+
+def test_one_code_as_text_is_one_commune(ocsge_command: Printed, workspace: Path) -> None:
+    assert ocsge_command.derive("--commune", WEST).code == 0
+    result: Derivation = ocsge.derive(communes=WEST, millesime=2022, workspace=workspace, resolution=1)
+    assert result.stock["commune_code"].tolist() == [WEST]
 
 
 def test_the_public_functions_stay_functions_once_their_modules_are_loaded() -> None:

@@ -12,6 +12,7 @@ from ocsge.cli import main
 from ocsge.errors import DataError, ParameterError
 from ocsge.explain import Explanation, explain
 from ocsge.rules import load_rules
+from ocsge.store import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,12 +104,22 @@ def test_a_point_elsewhere_is_refused(workspace: Path) -> None:
 
 
 def test_what_was_not_derived_is_refused_with_the_command_to_run(workspace: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no result of commune 12202 \(it holds none\); run `ocsge derive"):
+    with pytest.raises(DataError, match=r"no result of commune 12202 \(it holds communes .*12174\); run `ocsge derive"):
         explain(workspace, commune="12202", point=(1.0, 2.0))
     with pytest.raises(DataError, match=r"of commune 12174 at 1999 \(it holds .*2022\)"):
         explain(workspace, commune=OLEMPS, point=(1.0, 2.0), millesime=1999)
     with pytest.raises(DataError, match="it holds none"):
         explain(tmp_path / "nothing", commune=OLEMPS, point=(1.0, 2.0))
+
+
+def test_a_workspace_with_a_perimeter_only_names_it(tmp_path: Path) -> None:
+    def fill(folder: Path) -> None:
+        (folder / "perimetre=zac-1b2c3d4e").mkdir()
+        (folder / "perimetre=zac-1b2c3d4e" / "stock.csv").write_text("x", encoding="utf-8")
+
+    Workspace(tmp_path / "w").publish_version(fill)
+    with pytest.raises(DataError, match=r"within a perimeter, which it does not explain: zac-1b2c3d4e"):
+        explain(tmp_path / "w", commune=OLEMPS, point=(1.0, 2.0))
 
 
 def test_the_command_prints_state_reason_and_rule(

@@ -100,6 +100,19 @@ def test_the_legend_gives_hectares_in_french_and_the_map_its_warning(polygons, t
     assert "dont artificialisé : 64,0 ha (64,0\u00a0%)" in texts
 
 
+def test_what_a_reader_must_know_stands_under_the_totals_line_by_line(polygons, tmp_path, monkeypatch):
+    notes = ["Sans CoSIA : 906,1 ha (71\u00a0%) de couverture par défaut", "Zone construite estimée"]
+    texts = drawn_texts(
+        monkeypatch,
+        lambda: draw_map(polygons, tmp_path / "map.png", kind="artificialisation", title="Olemps", notes=notes),
+    )
+    written = texts[texts.index("Total : 100,0 ha") + 2 :]
+    assert "Zone construite estimée" in written
+    first = written[: written.index("Zone construite estimée")]
+    assert " ".join(first) == notes[0]
+    assert all(len(line) <= 44 for line in first)
+
+
 def test_the_legend_leaves_out_the_examples_in_brackets(polygons, tmp_path, monkeypatch):
     polygons.loc[1, "code_cs"] = "CS2.2.1"
     polygons.loc[1, "area_m2"] = 12_345_678.0

@@ -16,7 +16,7 @@ import shapely
 from ocsge.catalog import register
 from ocsge.derive import derive
 from ocsge.errors import DataError, ParameterError
-from ocsge.publication import partition_of, published_key, stem_of
+from ocsge.publication import _notes, partition_of, published_key, stem_of
 from ocsge.publish import file_sha256
 from ocsge.rules import load_rules
 from ocsge.store import Workspace
@@ -214,6 +214,26 @@ def test_run_json_says_what_the_result_was_made_from_without_time_nor_place(work
     assert "preview" in said["flags"]
     assert str(tmp_path) not in path.read_text()
     assert published_key(found.version, CODE, 1999, perimetre=None) is None
+
+
+def test_a_map_says_how_much_ground_took_the_default_cover_and_that_the_zone_is_estimated() -> None:
+    polygons = gpd.GeoDataFrame({"area_m2": [1.5e7, 5e6], "default_cover_m2": [1.234e7, 0.0]}, geometry=[None, None])
+    assert _notes(polygons, ["preview", "default_cover", "derived_zone_construite"]) == [
+        "Sans CoSIA : 1\u00a0234,0 ha (62\u00a0%) de couverture par défaut",
+        "Zone construite estimée",
+    ]
+    assert _notes(polygons, ["anchored"]) == []
+
+
+def test_the_geopackage_has_the_french_labels_of_its_codes(workspace: Path) -> None:
+    found = preview(workspace, CODE)
+    path = found.version / "communes" / f"{CODE}_2022.gpkg"
+    read = pyogrio.read_dataframe(path, layer=f"artif_2022_{CODE}", read_geometry=False)
+    law = load_rules()
+    covers = {entry.code: entry.label_fr for entry in law.couvertures}
+    usages = {entry.code: entry.label_fr for entry in law.usages}
+    assert read["libelle_cs"].tolist() == [covers[code] for code in read["code_cs"]]
+    assert read["libelle_us"].tolist() == [usages[code] for code in read["code_us"]]
 
 
 def test_the_journal_tells_each_run_with_its_outcome(workspace: Path) -> None:

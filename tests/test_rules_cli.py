@@ -103,7 +103,8 @@ def test_check_says_that_the_shipped_rules_have_no_fault() -> None:
 def test_check_prints_every_fault_and_leaves_with_65() -> None:
     result = run("check", "--overlay", INVALID / "role_missing")
     assert result.exit_code == RulesError.exit_code == 65
-    assert "overlay/couverture.csv:2: column role: is empty" in result.stderr
+    assert f"{INVALID / 'role_missing'}/couverture.csv:2: column role: is empty" in result.stderr
+    assert "overlay/couverture.csv" not in result.stderr
     assert "couverture.csv: no leaf has the role herbaceous" in result.stderr
     assert "2 fault(s)" in result.stderr
 
@@ -116,6 +117,13 @@ def test_check_reads_a_folder_of_its_own(tmp_path: Path) -> None:
     result = run("check", folder)
     assert result.exit_code == 65
     assert "usage.csv: the file is missing" in result.stderr
+
+
+def test_check_of_an_overlay_given_as_a_folder_of_rules_says_how_to_check_it(without_erosion: Path) -> None:
+    result = run("check", without_erosion)
+    assert result.exit_code == 65
+    assert f"`ocsge rules check --overlay {without_erosion}`" in result.stderr
+    assert run("check", "--overlay", without_erosion).exit_code == 0
 
 
 def test_check_refuses_a_date_before_the_decree() -> None:

@@ -107,6 +107,16 @@ def test_a_full_disk_is_exit_73_and_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_array_that_does_not_fit_on_the_disk_is_exit_73(tmp_path):
+    def write_half(_: Path) -> None:
+        raise OSError("1048576 requested and 4096 written")  # numpy.ndarray.tofile: no errno
+
+    with pytest.raises(OutputError, match=r"no space left.*free some disk space") as stop:
+        publish(tmp_path / "out.bin", write_half)
+    assert stop.value.exit_code == 73
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_read_only_folder_is_exit_73(read_only):
     with pytest.raises(OutputError, match="choose a folder you may write to") as caught:
         publish(read_only / "a.txt", write_bytes(b"x"))

@@ -207,6 +207,7 @@ def _print_results(console: Console, result: Derivation) -> None:
         _print_stock(console, result, millesime)
     if result.flow is not None:
         _print_flow(console, result.flow)
+    console.print("min and max: default usages only; see `ocsge rules sensitivity`.", highlight=False)
     if result.reused:
         console.print("Nothing had changed: the result of an earlier run was reused.")
     console.print("L'évaluation de l'artificialisation n'est pas une règle de constructibilité.")

@@ -80,8 +80,11 @@ def check(context: click.Context, directory: Path | None, at: dt.datetime | None
     date = at.date() if at else None
     problems = check_rules(directory, overlay=overlay, at=date)
     for problem in problems:
-        click.echo(problem, err=True)
+        ours = overlay is not None and problem.startswith("overlay/")
+        click.echo(f"{overlay}/{problem.removeprefix('overlay/')}" if ours else problem, err=True)
     if problems:
+        if directory is not None and not _is_complete(directory):
+            click.echo(f"is {directory} an overlay? check it with `ocsge rules check --overlay {directory}`", err=True)
         click.echo(f"{len(problems)} fault(s): nothing can be derived with these rules", err=True)
         context.exit(RulesError.exit_code)
     loaded = load_rules(date, overlay=overlay, directory=directory)
@@ -221,8 +224,8 @@ def _print_rows(columns: list[str], lines: list[list[str]], *, names: list[str],
     console = _console()
     shown = [place for place in range(len(columns)) if any(line[place] for line in lines)]
     longest = [max(len(word) for line in [columns, *lines] for word in ["", *line[place].split()]) for place in shown]
-    # three characters a column for its border and padding; a table that is narrower cuts words
-    if sum(longest) + 3 * len(shown) + 1 > console.width:
+    # a table narrower than its longest words and the borders between them cuts words
+    if sum(len(f"│ {'x' * length} ") for length in longest) + len("│") > console.width:
         _print_paragraphs(columns, lines, names=names, title=title, width=console.width)
         return
     view = Table(*(columns[place] for place in shown), title=title)
@@ -263,11 +266,16 @@ def _cell(value: object) -> str:
 
 def _rules_of(folder: Path, at: dt.date | None) -> Rules:
     """Return the rules of a complete folder, or of the distribution under an overlay."""
-    from ocsge.rule_tables import TABLES
     from ocsge.rules import load_rules
 
-    complete = all((folder / f"{table}.csv").exists() for table in TABLES)
-    return load_rules(at, directory=folder) if complete else load_rules(at, overlay=folder)
+    return load_rules(at, directory=folder) if _is_complete(folder) else load_rules(at, overlay=folder)
+
+
+def _is_complete(folder: Path) -> bool:
+    """Return whether a folder holds every rule table; an overlay does not."""
+    from ocsge.rule_tables import TABLES
+
+    return all((folder / f"{table}.csv").exists() for table in TABLES)
 
 
 def _list_tables(loaded: Rules) -> None:
