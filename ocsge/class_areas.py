@@ -49,6 +49,10 @@ _MOST_SHAPES = 65_536
 _STAGE = "class areas"
 
 
+_RASTERSTATS = threading.Lock()
+"""rasterstats silences warnings for the whole process while it counts: two threads would give each other's back."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClassCounts:
     """Pixels of each class in each zone."""
@@ -231,14 +235,15 @@ class _Counter:
         self._check(classes, task.window)
         xmin, _, _, ymax = self._grid.bounds_of(task.window)
         side = self._grid.resolution_m
-        (found,) = zonal_stats(
-            [task.zone],
-            self._column[classes],
-            affine=Affine(side, 0.0, xmin, 0.0, -side, ymax),
-            nodata=NO_DATA,
-            categorical=True,
-            stats=[],
-        )
+        with _RASTERSTATS:
+            (found,) = zonal_stats(
+                [task.zone],
+                self._column[classes],
+                affine=Affine(side, 0.0, xmin, 0.0, -side, ymax),
+                nodata=NO_DATA,
+                categorical=True,
+                stats=[],
+            )
         counted = np.zeros(self._totals.shape[1], dtype=np.int64)
         for column, pixels in found.items():
             counted[int(column)] = pixels
