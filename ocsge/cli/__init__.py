@@ -16,7 +16,7 @@ from ocsge import __version__
 from ocsge.errors import OcsgeError
 
 _COMMANDS = {
-    "demo": ("ocsge.cli.derive", "demo", "Derive the embedded commune (Olemps, 12174) at 2022."),
+    "demo": ("ocsge.cli.derive", "demo", "Derive the embedded commune (Olemps): 2019, 2022, flow."),
     "derive": ("ocsge.cli.derive", "derive", "Derive OCS GE polygons and the stock of artificialised land."),
     "explain": ("ocsge.cli.explain", "explain", "Say why a place counts as artificialised or not."),
     "compare": ("ocsge.cli.compare", "compare", "Publish the agreement with IGN's artificialisation layer."),
