@@ -120,6 +120,7 @@ class _Zip:
         self._zip = zipfile.ZipFile(stream)
 
     def entries(self) -> Sequence[_Entry]:
+        """Return what the archive lists."""
         return [
             _Entry(
                 name=info.orig_filename,
@@ -131,6 +132,7 @@ class _Zip:
         ]
 
     def write(self, sinks: dict[str, _Sink]) -> None:
+        """Write the wanted entries into their sinks."""
         for info in self._zip.infolist():
             if info.orig_filename not in sinks:
                 continue
@@ -158,6 +160,7 @@ class _SevenZip:
             raise ValueError("it is encrypted")
 
     def entries(self) -> Sequence[_Entry]:
+        """Return what the archive lists."""
         return [
             _Entry(
                 name=info.filename,
@@ -170,6 +173,7 @@ class _SevenZip:
         ]
 
     def write(self, sinks: dict[str, _Sink]) -> None:
+        """Write the wanted entries into their sinks."""
         from py7zr.io import Py7zIO, WriterFactory  # noqa: PLC0415
 
         class Counted(Py7zIO):

@@ -75,7 +75,7 @@ def change_coverage(first: State, second: State, *, domain: Domain, rules: Rules
     """
     for state in (first, second):
         require(state.polygons, ARTIFICIALISED, where=WHERE)
-    row_ptr, start, before, after = crossed(_labelled(first), _labelled(second))
+    row_ptr, start, before, after = crossed(first.pieces.labelled, second.pieces.labelled)
     row_1, row_2 = before.view(np.int32), after.view(np.int32)
     known = (row_1 >= 0) & (row_2 >= 0)
     pair = np.where(known, row_1.astype(np.int64) * len(second.polygons) + row_2, -1)
@@ -117,11 +117,6 @@ def _stock_px(state: State) -> pd.Series:
     polygons = state.polygons[state.polygons["in_territory"] & state.polygons["artif"]]
     total: pd.Series = polygons.groupby("commune_code")["area_px"].sum()
     return total
-
-
-def _labelled(state: State) -> Runs:
-    runs = state.pieces.runs
-    return Runs(row_ptr=runs.row_ptr, start=runs.start, value=state.pieces.label.view(np.uint32), width=runs.width)
 
 
 def _first_runs(label: NDArray[np.int32], count: int) -> NDArray[np.int64]:

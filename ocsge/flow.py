@@ -8,10 +8,9 @@ from __future__ import annotations
 import pandas as pd
 
 from ocsge.errors import DataError
-from ocsge.tables import CHANGE_MATRIX, CHANGES, FLOW, STOCK, pixels_per_m2, require, typed
+from ocsge.tables import CHANGE_MATRIX, CHANGES, FLOW, M2_PER_HECTARE, STOCK, pixels_per_m2, require, typed
 
 WHERE = "flow"
-M2_PER_HECTARE = 10_000
 
 _COMMUNE = ("nom", "epci_siren", "departement_code", "region_code", "cog_year", "population", "source", "model")
 _OF_EACH_STATE = {

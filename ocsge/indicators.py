@@ -18,6 +18,7 @@ from ocsge.tables import (
     ARTIFICIALISED,
     COMMUNES,
     CORRECTION_MARKER,
+    M2_PER_HECTARE,
     REASON_MARKERS,
     STOCK,
     STOCK_LONG,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from ocsge.rules import Rules
 
 WHERE = "indicators"
-M2_PER_HECTARE = 10_000
 COMPLETE_PCT = 99.5
 """Coverage, %, below which a commune is flagged incomplete."""
 FINGERPRINT_CHARACTERS = 12

@@ -76,7 +76,7 @@ class Inputs:
     """Official zone construite, or None when no source holds it."""
 
     reports: tuple[ReadReport, ...]
-    """What reading each layer met and did; the communes and the zone construite included."""
+    """What reading each layer met and did; the zone construite included."""
 
 
 def find_sources(

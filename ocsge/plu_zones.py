@@ -17,7 +17,7 @@ import shapely
 from ocsge.catalog import recognise
 from ocsge.errors import CrsError, DataError
 from ocsge.layers import LayerRead, read_layer
-from ocsge.tables import Column, Schema, require
+from ocsge.tables import M2_PER_HECTARE, Column, Schema, require
 from ocsge.territory import territory_epsg
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 LAYER = "plu:zone_urba"
 WHERE = "PLU zones"
-M2_PER_HECTARE = 10_000
 ROUNDING_M2 = 1e-6
 """Area of a polygon outside every zone that floating point explains, m²."""
 TOUCH_SHARE = 1e-6

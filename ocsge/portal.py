@@ -17,11 +17,11 @@ import pandas as pd
 from ocsge.commune_sums import FLOW_KIND, kind_of
 from ocsge.csv_tables import commune_codes, numbers, renamed, whole_numbers
 from ocsge.errors import DataError
+from ocsge.tables import M2_PER_HECTARE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-M2_PER_HECTARE = 10_000
 FLOAT_GAP = 1e-6
 """Gap of an identity that floating point explains, m² or points."""
 ROUNDING_UNITS = 1.5

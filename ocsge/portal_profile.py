@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ocsge.errors import DataError
-from ocsge.tables import FLOW, STOCK, Column, Schema, require
+from ocsge.tables import FLOW, M2_PER_HECTARE, STOCK, Column, Schema, require
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WHERE = "portal_profile"
-_M2_PER_HECTARE = 10_000
 _M2_DECIMALS = 4
 _SAME_M2 = 1.0
 """Gap below which two areas of a commune are one: what the portal calls no flow."""
@@ -112,4 +111,4 @@ def _flux(first: pd.DataFrame, second: pd.DataFrame, flow: pd.DataFrame | None) 
 
 
 def _m2(hectares: pd.Series) -> pd.Series:
-    return (hectares.astype("float64") * _M2_PER_HECTARE).round(_M2_DECIMALS)
+    return (hectares.astype("float64") * M2_PER_HECTARE).round(_M2_DECIMALS)

@@ -9,8 +9,7 @@ import pandas as pd
 
 from ocsge.class_areas import count_classes
 from ocsge.errors import DataError
-from ocsge.indicators import M2_PER_HECTARE
-from ocsge.tables import Column, Schema, require
+from ocsge.tables import M2_PER_HECTARE, Column, Schema, require
 from ocsge.uncertainty import NO_MATRIX, Estimate, stock_estimate
 
 if TYPE_CHECKING:

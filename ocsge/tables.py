@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["text", "bool", "int64", "float64", "geometry"]
 
+M2_PER_HECTARE = 10_000
+
 EXACTNESS_PX = 1e-3
 """Gap, in pixels, between an area in m² and its count of pixels above which the two columns disagree."""
 

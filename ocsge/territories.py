@@ -14,7 +14,7 @@ import pandas as pd
 from ocsge.commune_sums import FLOW_KIND, kind_of, sum_communes, sum_last_pairs
 from ocsge.csv_tables import renamed, typed_table
 from ocsge.errors import DataError, ParameterError
-from ocsge.tables import COMMUNES, Schema, require
+from ocsge.tables import COMMUNES, M2_PER_HECTARE, Schema, require
 from ocsge.territory_tables import LEVELS, MEMBERSHIP, TERRITORY_FLOW, TERRITORY_STOCK
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ocsge.commune_sums import Kind
 
 WHERE = "territories"
-M2_PER_HECTARE = 10_000
 _SPELLINGS = {
     **dict.fromkeys(MEMBERSHIP.columns, ()),
     "commune_code": ("insee_com", "code_insee", "codgeo", "com"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,6 +32,9 @@ from ocsge.regions.windows import (
 )
 from ocsge.regions.zone import built_cells
 from ocsge.store import Workspace, artefact_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BUILT_HALO_M = 200
 """Context of the built aggregation: ground that joins the edge of the halo to the core is so long that it is far above
@@ -117,8 +121,8 @@ class PiecesJob:
 
 
 @dataclass(frozen=True, slots=True)
-class AnchorJob:
-    """Give the evidence of a window the keys of an earlier state where nothing changed."""
+class TwoDatesJob:
+    """Merge the evidence of two dates in a window."""
 
     workspace: Path
     key: str
@@ -128,26 +132,8 @@ class AnchorJob:
     before: Placed
     """Evidence of the earlier state."""
     evidence: Placed
-    state: Path
-    """Earlier state of the whole run, piece values."""
-
-    def __str__(self) -> str:
-        return _place(self.grid, self.window)
-
-
-@dataclass(frozen=True, slots=True)
-class EffectiveJob:
-    """Take the evidence of the earlier state where two states are the same, in a window."""
-
-    workspace: Path
-    key: str
-    grid: Grid
-    whole: Window
-    window: Window
-    before: Placed
-    evidence: Placed
-    same: Path
-    """Of the whole run: 1 where both states have one key."""
+    by: Path
+    """Runs of the whole run that say which date speaks: the earlier state, or where both states are the same."""
 
     def __str__(self) -> str:
         return _place(self.grid, self.window)
@@ -181,6 +167,7 @@ def read_classes(job: ClassesJob) -> Path:
     """Return the path of the class runs of a window."""
 
     def produce(path: Path) -> None:
+        """Read the classes of the window."""
         if job.shapes is not None:
             runs = _burned_classes(_shapes(job.shapes), grid=job.grid, window=job.window)
         else:
@@ -204,6 +191,7 @@ def aggregate_built_ground(job: BuiltJob) -> Path:
     window = job.core.grown(BUILT_HALO_M * job.grid.pixels_per_m, within=job.whole)
 
     def produce(path: Path) -> None:
+        """Aggregate the built ground of the window."""
         built_ground(
             _joined(job.classes, window),
             _shapes(job.shapes),
@@ -226,6 +214,7 @@ def cross_evidence(job: EvidenceJob) -> Path:
     """Return the path of the evidence of a window."""
 
     def produce(path: Path) -> None:
+        """Cross everything known of the window."""
         evidence_of_window(
             _joined(job.classes, job.window),
             _covering(job.built, job.window),
@@ -244,6 +233,7 @@ def merge_regions(job: PiecesJob) -> PiecesResult:
     """Return the path of the pieces of a window; its halo grows until it is wide enough."""
 
     def produce(path: Path) -> None:
+        """Merge the window, with as much halo as it takes."""
         halo = MERGE_HALO_M * job.grid.pixels_per_m
         while True:
             window = job.core.grown(halo, within=job.whole)
@@ -264,6 +254,7 @@ def merge_regions(job: PiecesJob) -> PiecesResult:
         pieces_of_regions(evidence, regions, window=window, core=job.core, engine=job.engine).save(path)
 
     def verdict(enough: bool) -> Path:
+        """Keep whether the context is enough."""
         text = "enough" if enough else "short"
         return _artefact(job.workspace, "context", job.key, job.core, lambda to: to.write_text(text))
 
@@ -272,36 +263,33 @@ def merge_regions(job: PiecesJob) -> PiecesResult:
     return PiecesResult(path=path, context_is_enough=verdict(False).read_text() == "enough")
 
 
-def anchor_evidence(job: AnchorJob) -> Path:
-    """Return the path of the anchored evidence of a window."""
-
-    def produce(path: Path) -> None:
-        anchored_evidence(
-            _covering(job.before, job.window),
-            _covering(job.evidence, job.window),
-            _covering(((job.whole, job.state),), job.window),
-        ).save(path)
-
-    return _artefact(job.workspace, "anchored", job.key, job.window, produce)
+def anchor_evidence(job: TwoDatesJob) -> Path:
+    """Return the path of the evidence of a window, with the keys of the earlier state where nothing changed."""
+    return _two_dates(job, "anchored", anchored_evidence)
 
 
-def keep_evidence(job: EffectiveJob) -> Path:
+def keep_evidence(job: TwoDatesJob) -> Path:
     """Return the path of the evidence that a second state is made of, in a window."""
+    return _two_dates(job, "effective", effective_evidence)
 
+
+def _two_dates(job: TwoDatesJob, stage: str, merge: Callable[[Runs, Runs, Runs], Runs]) -> Path:
     def produce(path: Path) -> None:
-        effective_evidence(
+        """Merge both dates."""
+        merge(
             _covering(job.before, job.window),
             _covering(job.evidence, job.window),
-            _covering(((job.whole, job.same),), job.window),
+            _covering(((job.whole, job.by),), job.window),
         ).save(path)
 
-    return _artefact(job.workspace, "effective", job.key, job.window, produce)
+    return _artefact(job.workspace, stage, job.key, job.window, produce)
 
 
 def cut_state(job: StateJob) -> Path:
     """Return the path of the pieces of a window whose state is known."""
 
     def produce(path: Path) -> None:
+        """Cut the state of the window into pieces."""
         pieces_of_state(_covering(job.evidence, job.window), _covering(((job.whole, job.state),), job.window)).save(
             path
         )

@@ -143,7 +143,7 @@ class WindowedRun:
         store, key, grid, whole = self.store, self.key, self.domain.grid, self.domain.window
         state = store.artefact("state", artefact_key(before=key), ".arrays", before.pieces.runs.save)
         jobs = [
-            stages.AnchorJob(store.path, key, grid, whole, core, before.evidence, evidence, state) for core in cores
+            stages.TwoDatesJob(store.path, key, grid, whole, core, before.evidence, evidence, state) for core in cores
         ]
         anchored = self._placed("anchoring", cores, stages.anchor_evidence, jobs)
         merged, enough = self._merged(cores, anchored, engine)
@@ -156,10 +156,7 @@ class WindowedRun:
             "evidence kept",
             cores,
             stages.keep_evidence,
-            [
-                stages.EffectiveJob(store.path, key, grid, whole, core, before.evidence, evidence, same)
-                for core in cores
-            ],
+            [stages.TwoDatesJob(store.path, key, grid, whole, core, before.evidence, evidence, same) for core in cores],
         )
         jobs_of_state = [stages.StateJob(store.path, key, grid, whole, core, kept, state) for core in cores]
         pieces = self._placed("second state", cores, stages.cut_state, jobs_of_state)
@@ -297,6 +294,7 @@ class WindowedRun:
         self.tell("zone construite", 0, 1)
 
         def produce(path: Path) -> None:
+            """Burn the official zone, or derive it."""
             if official is not None:
                 zone = Shapes.from_geometries(
                     np.asarray(official.geometry.values),

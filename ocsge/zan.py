@@ -17,7 +17,7 @@ import pandas as pd
 from ocsge.commune_sums import kind_of
 from ocsge.csv_tables import commune_codes, numbers, renamed
 from ocsge.errors import DataError, ParameterError
-from ocsge.tables import Column, Schema, require
+from ocsge.tables import M2_PER_HECTARE, Column, Schema, require
 from ocsge.territory import check_commune_code
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ocsge.rules import Rules
 
 WHERE = "zan"
-M2_PER_HECTARE = 10_000
 CM2_PER_M2 = 10_000
 
 _YEAR_COLUMN = re.compile(r"naf(\d\d)art(\d\d)", re.IGNORECASE)

@@ -13,7 +13,6 @@ import numpy as np
 
 from ocsge.regions.anchor import crossed
 from ocsge.regions.evidence import COVERS, OSSATURE_SHIFT
-from ocsge.regions.runs import Runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,7 +90,7 @@ def anchored_keys(
     unchanged_share
         Share of a piece from which the first state decides its cover.
     """
-    row_ptr, start, one, other = crossed(_labelled(before.pieces), _labelled(pieces))
+    row_ptr, start, one, other = crossed(before.pieces.labelled, pieces.labelled)
     first, second = one.view(np.int32), other.view(np.int32)
     stop = np.append(start[1:], pieces.runs.width)
     stop[row_ptr[1:] - 1] = pieces.runs.width
@@ -104,11 +103,6 @@ def anchored_keys(
     keeps = kept_px.sum(axis=1) >= np.maximum(unchanged_share * pieces.area_px, 1)
     result: NDArray[np.int32] = np.where(keeps, (key & ~15) | kept_px.argmax(axis=1), key).astype(np.int32)
     return result
-
-
-def _labelled(pieces: Pieces) -> Runs:
-    runs = pieces.runs
-    return Runs(row_ptr=runs.row_ptr, start=runs.start, value=pieces.label.view(np.uint32), width=runs.width)
 
 
 def composed_keys(pieces: Pieces, composition: Composition) -> NDArray[np.int32]:

@@ -85,6 +85,12 @@ class Pieces:
         """(pieces,) position of the commune in the run's list, 0 = none."""
         return (self.value >> PIECE_COMMUNE_SHIFT).astype(np.int32)
 
+    @property
+    def labelled(self) -> Runs:
+        """Runs whose value is the piece, as unsigned integers; −1 outside."""
+        runs = self.runs
+        return Runs(row_ptr=runs.row_ptr, start=runs.start, value=self.label.view(np.uint32), width=runs.width)
+
     def save(self, path: Path) -> None:
         """Write the pieces to ``path``."""
         save_arrays(
