@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -243,9 +243,18 @@ def _print_stock(console: Console, result: Derivation, millesime: int) -> None:
         console.print(
             f"{row.commune_code}: {_number(row.stock_impermeable_ha, 1)} ha impermeable; matrix alone "
             f"{_number(row.matrix_ha, 1)} ha; default usage {_number(row.usage_default_pct, 1)} % of the surface; "
-            f"coverage {_number(row.coverage_pct, 1)} %; flags: {str(row.flags).replace('+', ', ') or 'none'}",
+            f"coverage {_number(row.coverage_pct, 1)} %; {_interval(row)}"
+            f"flags: {str(row.flags).replace('+', ', ') or 'none'}",
             highlight=False,
         )
+
+
+def _interval(stock: Any) -> str:
+    """Return what the errors of the class raster's model make of a stock; nothing without a confusion matrix."""
+    if not _text(stock.ci95_ha):
+        return ""
+    adjusted, half = _number(stock.stock_adjusted_ha, 1), _number(stock.ci95_ha, 1)
+    return f"adjusted for the errors of the class raster {adjusted} ± {half} ha (95 %); "
 
 
 def _print_flow(console: Console, flow: pd.DataFrame) -> None:
@@ -266,6 +275,12 @@ def _print_flow(console: Console, flow: pd.DataFrame) -> None:
             _number(row.net_ha_an, 2),
         )
     console.print(table)
+    for row in flow.itertuples():
+        console.print(
+            f"{row.commune_code}, {row.millesime_1}–{row.millesime_2}: net between {_number(row.net_min_ha, 2)} and "
+            f"{_number(row.net_max_ha, 2)} ha over the readings of default usages",
+            highlight=False,
+        )
 
 
 def _text(value: object) -> str:
