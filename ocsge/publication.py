@@ -7,15 +7,15 @@
     runs/commune_code=12174/millesime=2022/run.json           provenance
     communes/12174_2022.gpkg, .qml                            the same polygons with IGN's field names and styles
     communes/12174_2022_couverture.png, _artificialisation.png
-    stock.csv, stock_long.csv, stock_excel.csv                every partition of the version, each beside its
-                                                              Table Schema, .schema.json
+    stock.parquet, stock_long.parquet                         every partition of the version
+    stock.csv, stock_long.csv, stock_excel.csv                the same, each beside its Table Schema, .schema.json
 
 Of a pair of millésimes::
 
     changes/commune_code=12174/millesimes=2019-2022/part.parquet   the coverage that carries both states
     tables/commune_code=12174/millesimes=2019-2022/flow.parquet, change_matrix.parquet
     communes/12174_2019-2022.gpkg, .qml, _changement.png
-    flow.csv, flow_excel.csv, change_matrix.csv                    every pair of the version
+    flow.parquet, flow.csv, flow_excel.csv, change_matrix.…        every pair of the version
 
 A pair stands as long as both of its states: deriving one of them anew, apart, removes it.
 
@@ -61,7 +61,7 @@ _COMBINED = frozenset(
     name
     for _, _, outputs in _TABLES
     for output, _ in outputs
-    for name in (output, f"{output.removesuffix('.csv')}.schema.json")
+    for name in (output, *(f"{output.removesuffix('.csv')}{suffix}" for suffix in (".schema.json", ".parquet")))
 )
 _PAIR = re.compile(r"(?:^|[=_])(\d{4})-(\d{4})(?=[._]|$)")
 
@@ -296,7 +296,7 @@ def _draw(
 
 
 def _combine(folder: Path) -> None:
-    """Write the tables of every partition of a folder as CSV files."""
+    """Write the tables of every partition of a folder as one Parquet file each, and as CSV files."""
     for name, schema, outputs in _TABLES:
         parts: Sequence[Path] = sorted(folder.glob(f"tables/*/*/{name}.parquet"))
         if not parts:
@@ -304,5 +304,6 @@ def _combine(folder: Path) -> None:
         table = pd.concat([pd.read_parquet(part, partitioning=None) for part in parts], ignore_index=True)
         order = [column for column in ("commune_code", "millesime", "millesime_1", "millesime_2") if column in table]
         table = table.sort_values(order, kind="stable", ignore_index=True)
+        publish(folder / f"{name}.parquet", partial(table.to_parquet, index=False))
         for output, profile in outputs:
             write_csv(table, folder / output, profile=profile, schema=schema)

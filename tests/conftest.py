@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from village import village
+
 from benchmarks.scene import Scene, make_scene
 from ocsge.catalog import register
 from ocsge.derive import derive
@@ -69,3 +71,21 @@ def registered() -> Registered:
         return workspace
 
     return register_scene
+
+
+@pytest.fixture(scope="session")
+def village_pair(tmp_path_factory: pytest.TempPathFactory) -> Derivation:
+    """The village at 2019 and 2022, with its car park; read it, never derive into its workspace."""
+    return village(tmp_path_factory.mktemp("village_pair"))
+
+
+@pytest.fixture(scope="session")
+def village_alone(tmp_path_factory: pytest.TempPathFactory) -> Derivation:
+    """The village at 2022 only."""
+    return village(tmp_path_factory.mktemp("village_alone"), millesimes=(2022,))
+
+
+@pytest.fixture(scope="session")
+def village_still(tmp_path_factory: pytest.TempPathFactory) -> Derivation:
+    """The village at 2019 and 2022 without any change."""
+    return village(tmp_path_factory.mktemp("village_still"), changed=False)

@@ -18,6 +18,7 @@ from ocsge.errors import OcsgeError
 _COMMANDS = {
     "demo": ("ocsge.cli.derive", "demo", "Derive the embedded commune (Olemps): 2019, 2022, flow."),
     "derive": ("ocsge.cli.derive", "derive", "Derive OCS GE polygons and the stock of artificialised land."),
+    "app": ("ocsge.cli.app", "app", "Serve the dashboard of a workspace on this machine, in French."),
     "explain": ("ocsge.cli.explain", "explain", "Say why a place counts as artificialised or not."),
     "compare": ("ocsge.cli.compare", "compare", "Publish the agreement with IGN's artificialisation layer."),
     "territories": (

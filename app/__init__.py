@@ -1,0 +1,1 @@
+"""The dashboard: what a workspace holds, for municipal planners, in French."""

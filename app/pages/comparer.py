@@ -1,0 +1,5 @@
+"""Page being built."""
+
+import streamlit as st
+
+st.title("À venir")

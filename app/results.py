@@ -1,0 +1,145 @@
+"""Read the published results of a workspace for the pages: small tables by DuckDB, nothing else.
+
+A version is read whole or not at all: its id is taken once a run of a page, so that a workspace published anew while
+the page is open changes nothing under it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ocsge.errors import DataError
+from ocsge.store import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+    import pandas as pd
+
+WORKSPACE_VARIABLE = "OCSGE_WORKSPACE"
+"""Environment variable by which ``ocsge app`` says which workspace to open."""
+
+_OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+
+
+def workspace_path() -> Path:
+    """Return the folder of the workspace that this server shows.
+
+    Raises
+    ------
+    DataError
+        When the server was started without one.
+    """
+    path = os.environ.get(WORKSPACE_VARIABLE)
+    if not path:
+        raise DataError(f"no workspace: start the dashboard with `ocsge app --workspace FOLDER` ({WORKSPACE_VARIABLE})")
+    return Path(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The tables of one version of a workspace."""
+
+    version: Path
+    """Folder of the version."""
+
+    @property
+    def id(self) -> str:
+        """Identifier of the version: equal results have equal identifiers."""
+        return self.version.name
+
+    def has(self, table: str) -> bool:
+        """Return whether the version holds a table."""
+        return (self.version / f"{table}.parquet").is_file()
+
+    def table(self, name: str, *, communes: Sequence[str] | None = None) -> pd.DataFrame:
+        """Read ``stock``, ``stock_long``, ``flow`` or ``change_matrix``, of every commune or of some; ha.
+
+        A table that the version does not hold (no flow with one millésime) has no row.
+        """
+        path = self.version / f"{name}.parquet"
+        if not path.is_file():
+            import pandas as pd  # noqa: PLC0415  (needed here only)
+
+            return pd.DataFrame()
+        where = "" if communes is None else "WHERE commune_code IN (SELECT unnest(?))"
+        given: list[Any] = [str(path)] if communes is None else [str(path), list(communes)]
+        return self._query(f"SELECT * FROM read_parquet(?) {where}", given)  # noqa: S608  (nothing of the user in it)
+
+    def polygon(self, commune: str, millesime: int, polygon_id: str) -> dict[str, Any] | None:
+        """Return the columns of a polygon at a millésime, geometry left out, or None."""
+        return self._row(self._part("polygons", commune, f"millesime={millesime}"), polygon_id)
+
+    def changes(self, commune: str, pair: tuple[int, int]) -> pd.DataFrame:
+        """Read what changed in a commune between two millésimes: one row a piece that gained or lost, largest first."""
+        import pandas as pd  # noqa: PLC0415
+
+        path = self._part("changes", commune, f"millesimes={pair[0]}-{pair[1]}")
+        if not path.is_file():
+            return pd.DataFrame()
+        return self._query(
+            "SELECT * EXCLUDE (geometry, bbox) FROM read_parquet(?, hive_partitioning = false) "
+            "WHERE change <> 'none' ORDER BY area_px DESC, id",
+            [str(path)],
+        )
+
+    def provenance(self, commune: str, millesime: int) -> dict[str, Any]:
+        """Return where the result of a commune at a millésime comes from; empty when there is none."""
+        path = self.version / "runs" / f"commune_code={commune}" / f"millesime={millesime}" / "run.json"
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return found
+
+    def map_file(self, commune: str, when: str) -> Path | None:
+        """Return the map file of a commune at ``2022`` or over ``2019-2022``, gzipped GeoJSON, or None."""
+        kind, name = ("millesimes", "changes") if "-" in when else ("millesime", "polygons")
+        path = self._part("maps", commune, f"{kind}={when}", name=f"{name}.geojson.gz")
+        return path if path.is_file() else None
+
+    def _part(self, table: str, commune: str, folder: str, *, name: str = "part.parquet") -> Path:
+        return self.version / table / f"commune_code={commune}" / folder / name
+
+    def _row(self, path: Path, row_id: str) -> dict[str, Any] | None:
+        if not path.is_file():
+            return None
+        found = self._query(
+            "SELECT * EXCLUDE (geometry, bbox) FROM read_parquet(?, hive_partitioning = false) WHERE id = ?",
+            [str(path), row_id],
+        )
+        return None if found.empty else dict(found.iloc[0])
+
+    @staticmethod
+    def _query(sql: str, given: list[Any]) -> pd.DataFrame:
+        with _engine().cursor() as cursor:
+            found: pd.DataFrame = cursor.execute(sql, given).df()
+        return found
+
+
+def current_results() -> Results:
+    """Return the results that the workspace holds now.
+
+    Raises
+    ------
+    DataError
+        When the workspace is missing or holds no result.
+    """
+    path = workspace_path()
+    version = Workspace(path).current() if path.is_dir() else None
+    if version is None:
+        raise DataError(f"{path}: holds no result; run `ocsge derive --workspace {path}` first")
+    return Results(version)
+
+
+@lru_cache(maxsize=1)
+def _engine() -> duckdb.DuckDBPyConnection:
+    import duckdb  # noqa: PLC0415  (not needed to answer for a map)
+
+    return duckdb.connect(config=_OFFLINE)
