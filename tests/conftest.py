@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-
 from village import village
 
 from benchmarks.scene import Scene, make_scene
