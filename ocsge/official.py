@@ -6,6 +6,7 @@ at the outlines of the communes after that, for the stock only.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,19 +18,23 @@ import shapely
 from ocsge.artificialise import artificialise
 from ocsge.domain import Domain, domain_of, run_epsg
 from ocsge.errors import LayerError, ParameterError
-from ocsge.export import write_gpkg
+from ocsge.export import write_gpkg, write_json
 from ocsge.grid import Grid
 from ocsge.indicators import stock, stock_long
 from ocsge.inputs import find_sources
 from ocsge.partial_codes import PairStates, Unclassified, pair_states
 from ocsge.products.ocs_ge import PRODUCTS, OcsGeRead, read_ocs_ge, read_ocs_ge_sources
+from ocsge.provenance import credit_of, described_report, described_rules, described_sources, extent_digest
 from ocsge.rules import Rules, load_rules
 from ocsge.shared_edges import shared_edges
+from ocsge.store import artefact_key, code_version
 from ocsge.styles import artif_style
 from ocsge.table_files import write_csv
+from ocsge.tables import STOCK, STOCK_LONG
+from ocsge.territory import check_commune_code
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,6 +48,8 @@ FREE_EDGE_CM = 10
 """Border without neighbour from which a polygon is at the edge of the data."""
 STATES = ("occupation", "artificialisation")
 """Products that hold a state of the whole ground."""
+LONGEST_NAME = 60
+"""Characters of the codes of communes in the name of a folder; more codes are told by a digest."""
 _GRID_M = 1.0
 _NOT_MEASURED = ("exempt_parks_ha", "exempt_pv_ha", "exempt_either_ha")
 
@@ -87,6 +94,26 @@ class OfficialStock:
 
     millesime: int
     """Year described."""
+
+    communes: tuple[str, ...]
+    """INSEE codes asked for; none when a perimeter alone says where."""
+
+    perimetre: str | None
+    """Name of the perimeter: its file's, then a digest of its ground; null for whole communes."""
+
+    provenance: Mapping[str, object]
+    """What the result was made from, as JSON values without time nor place: equal runs give equal bytes."""
+
+    credit: str
+    """Credit line of the layer and of the outlines."""
+
+    @property
+    def name(self) -> str:
+        """Name of the territory and year, by which the files of one do not replace those of another."""
+        codes = "_".join(self.communes)
+        if len(codes) > LONGEST_NAME:
+            codes = f"{codes[:5]}_and_others_{hashlib.sha256(codes.encode()).hexdigest()[:8]}"
+        return "_".join([*filter(None, [codes, self.perimetre]), str(self.millesime)])
 
 
 def derive_official(
@@ -136,7 +163,7 @@ def derive_official(
     """
     rules = rules or load_rules()
     sources = find_sources(workspace, communes=communes)
-    grid = Grid.at_resolution(epsg=run_epsg(communes, perimetre), resolution_m=_GRID_M)
+    grid = Grid.at_resolution(epsg=run_epsg(communes, perimetre, assume_crs=assume_crs), resolution_m=_GRID_M)
     domain = domain_of(
         communes=communes,
         perimetre=perimetre,
@@ -158,6 +185,7 @@ def derive_official(
     flags = _flags(decided)
     table = stock(pieces, rules, millesime=year, source="official", communes=_named(domain), flags=flags)
     table[list(_NOT_MEASURED)] = np.nan
+    used = [*read.report.sources, *(source for report in domain.reports for source in report.sources)]
     if any(rules.options[name] == "yes" for name in ("exempt_parks", "exempt_photovoltaic")):
         table["stock_after_exemptions_ha"] = np.nan
     return OfficialStock(
@@ -168,24 +196,54 @@ def derive_official(
         read=read,
         states=decided.states,
         millesime=year,
+        communes=tuple(sorted(set(map(check_commune_code, communes)))),
+        perimetre=domain.perimetre,
+        provenance=_provenance(
+            domain,
+            rules,
+            read,
+            decided,
+            used,
+            millesime=year,
+            unclassified=unclassified,
+            invalid=invalid,
+            assume_crs=assume_crs,
+        ),
+        credit=credit_of(used, None),
     )
 
 
-def write_official(found: OfficialStock, folder: Path) -> tuple[Path, ...]:
-    """Write the stock as CSV and the polygons as a GeoPackage with IGN's fields, styled; return the paths.
+def write_official(found: OfficialStock, workspace: Path) -> tuple[Path, ...]:
+    """Write an official stock in ``official/`` of a workspace, in the folder of its territory and year.
+
+    The stock as CSV with Table Schemas, the polygons as a GeoPackage with IGN's fields, styled and credited,
+    ``run.json``; the same territory and year replaces its files, another leaves them.
+
+    Returns
+    -------
+    tuple of Path
+        The files, ``run.json`` last: it is written once the others are.
 
     Raises
     ------
     OutputError
         When a file cannot be written.
     """
-    names = ("stock.csv", "stock_excel.csv", "stock_long.csv", "polygons.gpkg")
-    stock_csv, stock_excel, long_csv, drawn = (folder / name for name in names)
-    write_csv(found.stock, stock_csv)
-    write_csv(found.stock, stock_excel, profile="excel-fr")
-    write_csv(found.stock_long, long_csv)
-    write_gpkg(found.polygons, drawn, layer=f"artif_{found.millesime}", styles=[artif_style()])
-    return stock_csv, stock_excel, long_csv, drawn
+    folder = workspace / "official" / found.name
+    names = ("stock.csv", "stock_excel.csv", "stock_long.csv", "polygons.gpkg", "run.json")
+    stock_csv, stock_excel, long_csv, drawn, run = (folder / name for name in names)
+    write_csv(found.stock, stock_csv, schema=STOCK)
+    write_csv(found.stock, stock_excel, profile="excel-fr", schema=STOCK)
+    write_csv(found.stock_long, long_csv, schema=STOCK_LONG)
+    write_gpkg(
+        found.polygons.assign(source="official"),
+        drawn,
+        layer=f"artif_{found.millesime}",
+        styles=[artif_style()],
+        provenance={"key": found.provenance["key"], "credit": found.credit},
+    )
+    write_json(dict(found.provenance), run)
+    return stock_csv, stock_excel, long_csv, drawn, run
 
 
 def decide(
@@ -317,6 +375,52 @@ def _polygonal(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
         parts = shapely.get_parts(geometries[n])
         result[n] = shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
     return result
+
+
+def _provenance(
+    domain: Domain,
+    rules: Rules,
+    read: OcsGeRead,
+    decided: Decided,
+    used: Sequence[Source],
+    *,
+    millesime: int,
+    unclassified: Unclassified,
+    invalid: Invalid,
+    assume_crs: int | None,
+) -> dict[str, object]:
+    """Return what an official stock was made from, as JSON values without time nor place."""
+    sources = described_sources(used)
+    told = {
+        name: {f"{cs} × {us}": count for (cs, us), count in pairs.items()}
+        for name, pairs in (("partial_codes", decided.states.partial), ("unclassified", decided.states.unclassified))
+    }
+    key = artefact_key(
+        rules=rules.fingerprint,
+        sources=sources,
+        extent=extent_digest(domain),
+        units=list(domain.unit_codes),
+        territory=[bool(inside) for inside in domain.in_territory],
+        millesime=millesime,
+        unclassified=unclassified,
+        invalid=invalid,
+        assume_crs=assume_crs,
+    )
+    return {
+        "key": key,
+        "code_version": code_version(),
+        "rules": described_rules(rules),
+        "source": "official",
+        "product": read.product,
+        "millesime": millesime,
+        "communes": list(domain.communes["commune_code"]),
+        "perimetre": domain.perimetre,
+        "sources": sources,
+        "layers": [described_report(report) for report in (read.report, *domain.reports)],
+        **told,
+        "unclassified_m2": decided.unclassified_m2,
+        "flags": list(_flags(decided)),
+    }
 
 
 def _named(domain: Domain) -> pd.DataFrame:

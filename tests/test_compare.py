@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
@@ -14,7 +15,7 @@ from layer_fixtures import write_gpkg
 
 from ocsge.catalog import register
 from ocsge.cli.compare import compare
-from ocsge.compare import compare_objects, compare_results, compare_with_reference, write_comparison
+from ocsge.compare import compare_files, compare_objects, compare_results, compare_with_reference, write_comparison
 from ocsge.errors import CodeError, CrsError, DataError, LayerError, ParameterError
 from ocsge.products.ocs_ge import read_ocs_ge
 
@@ -165,6 +166,18 @@ def run(*arguments: object) -> str:
     done = CliRunner().invoke(compare, [str(argument) for argument in arguments], catch_exceptions=False)
     assert done.exit_code == 0
     return done.output
+
+
+def test_the_map_of_what_differs_credits_the_reference(tmp_path: Path) -> None:
+    frame = ign_scene(3).frame
+    frame.loc[4, "crit_seuil"] = ~frame.loc[4, "crit_seuil"]
+    found = compare_with_reference(write_artificialisation(tmp_path / "a.gpkg", frame), rules=RULES)
+    *_, drawn = write_comparison(found, tmp_path)
+    with sqlite3.connect(drawn) as connection:
+        told = " ".join(text for (text,) in connection.execute("SELECT metadata FROM gpkg_metadata"))
+    assert "IGN – OCS GE" in told
+    same = compare_files(tmp_path / "a.gpkg", tmp_path / "a.gpkg")
+    assert (same.disagreements.empty, same.credit) == (True, found.credit)
 
 
 def test_the_command_prints_the_agreement_and_writes_the_disagreements(tmp_path: Path) -> None:

@@ -41,9 +41,8 @@ def compare(
     out: Path | None,
 ) -> None:
     """Publish the agreement with IGN's artif and crit_seuil, or between two results."""
-    from ocsge.compare import compare_results, compare_with_reference, write_comparison
+    from ocsge.compare import compare_files, compare_with_reference, write_comparison
     from ocsge.errors import ParameterError
-    from ocsge.products.ocs_ge import read_ocs_ge
     from ocsge.rules import load_rules
 
     if result is None:
@@ -59,12 +58,7 @@ def compare(
     else:
         if communes or rules is not None:
             raise ParameterError("--commune and --rules do not go with --result: two results are compared as they are")
-        years = None if millesime is None else [millesime]
-        theirs = read_ocs_ge(reference, "artificialisation", millesimes=years, assume_crs=assume_crs).frame
-        ours = read_ocs_ge(
-            result, "artificialisation", millesimes=years, epsg=theirs.crs.to_epsg(), assume_crs=assume_crs
-        ).frame
-        found = compare_results(theirs, ours)
+        found = compare_files(reference, result, millesime=millesime, assume_crs=assume_crs)
     _print(found)
     for path in write_comparison(found, out) if out is not None else ():
         click.echo(str(path))

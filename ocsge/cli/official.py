@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from ocsge.official import OfficialStock
-
-
-LONGEST_NAME = 60
-"""Characters of the codes of communes in the name of a folder; more codes are told by a digest."""
 
 
 def derive_official_and_print(not_for_official: Mapping[str, object], **request: object) -> None:
@@ -39,17 +33,9 @@ def derive_official_and_print(not_for_official: Mapping[str, object], **request:
     found = derive_official(**request, rules=law)  # type: ignore[arg-type]
     _print(found)
     with store.locked():
-        written = write_official(found, _folder(store.path, found, request["perimetre"]))
+        written = write_official(found, store.path)
     for path in written:
         click.echo(f"  {path}")
-
-
-def _folder(workspace: Path, found: OfficialStock, perimetre: object) -> Path:
-    codes = "_".join(code for code in found.stock["commune_code"] if code)
-    if len(codes) > LONGEST_NAME:
-        codes = f"{codes[:5]}_and_others_{hashlib.sha256(codes.encode()).hexdigest()[:8]}"
-    name = codes if perimetre is None else getattr(perimetre, "stem", "perimetre")
-    return workspace / "official" / f"{name}_{found.millesime}"
 
 
 def _print(found: OfficialStock) -> None:
