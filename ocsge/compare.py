@@ -142,6 +142,7 @@ def compare_with_reference(
         sources=find_sources(workspace, communes=communes),
         grid=Grid.at_resolution(epsg=epsg, resolution_m=_GRID_M),
         context_m=rules.interpretation_threshold["context_m"],
+        invalid=invalid,
         assume_crs=assume_crs,
     )
     read = read_ocs_ge(

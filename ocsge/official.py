@@ -6,7 +6,6 @@ at the outlines of the communes after that, for the stock only.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,6 @@ import shapely
 from ocsge.artificialise import artificialise
 from ocsge.domain import Domain, domain_of, run_epsg
 from ocsge.errors import LayerError, ParameterError
-from ocsge.export import write_gpkg, write_json
 from ocsge.grid import Grid
 from ocsge.indicators import stock, stock_long
 from ocsge.inputs import find_sources
@@ -28,9 +26,6 @@ from ocsge.provenance import credit_of, described_report, described_rules, descr
 from ocsge.rules import Rules, load_rules
 from ocsge.shared_edges import shared_edges
 from ocsge.store import artefact_key, code_version
-from ocsge.styles import artif_style
-from ocsge.table_files import write_csv
-from ocsge.tables import STOCK, STOCK_LONG
 from ocsge.territory import check_commune_code
 
 if TYPE_CHECKING:
@@ -48,8 +43,6 @@ FREE_EDGE_CM = 10
 """Border without neighbour from which a polygon is at the edge of the data."""
 STATES = ("occupation", "artificialisation")
 """Products that hold a state of the whole ground."""
-LONGEST_NAME = 60
-"""Characters of the codes of communes in the name of a folder; more codes are told by a digest."""
 _GRID_M = 1.0
 _NOT_MEASURED = ("exempt_parks_ha", "exempt_pv_ha", "exempt_either_ha")
 
@@ -107,14 +100,6 @@ class OfficialStock:
     credit: str
     """Credit line of the layer and of the outlines."""
 
-    @property
-    def name(self) -> str:
-        """Name of the territory and year, by which the files of one do not replace those of another."""
-        codes = "_".join(self.communes)
-        if len(codes) > LONGEST_NAME:
-            codes = f"{codes[:5]}_and_others_{hashlib.sha256(codes.encode()).hexdigest()[:8]}"
-        return "_".join([*filter(None, [codes, self.perimetre]), str(self.millesime)])
-
 
 def derive_official(
     *,
@@ -170,6 +155,7 @@ def derive_official(
         sources=sources,
         grid=grid,
         context_m=rules.interpretation_threshold["context_m"],
+        invalid=invalid,
         assume_crs=assume_crs,
     )
     read = _read(layer, sources, domain, millesime=millesime, invalid=invalid, assume_crs=assume_crs)
@@ -211,39 +197,6 @@ def derive_official(
         ),
         credit=credit_of(used, None),
     )
-
-
-def write_official(found: OfficialStock, workspace: Path) -> tuple[Path, ...]:
-    """Write an official stock in ``official/`` of a workspace, in the folder of its territory and year.
-
-    The stock as CSV with Table Schemas, the polygons as a GeoPackage with IGN's fields, styled and credited,
-    ``run.json``; the same territory and year replaces its files, another leaves them.
-
-    Returns
-    -------
-    tuple of Path
-        The files, ``run.json`` last: it is written once the others are.
-
-    Raises
-    ------
-    OutputError
-        When a file cannot be written.
-    """
-    folder = workspace / "official" / found.name
-    names = ("stock.csv", "stock_excel.csv", "stock_long.csv", "polygons.gpkg", "run.json")
-    stock_csv, stock_excel, long_csv, drawn, run = (folder / name for name in names)
-    write_csv(found.stock, stock_csv, schema=STOCK)
-    write_csv(found.stock, stock_excel, profile="excel-fr", schema=STOCK)
-    write_csv(found.stock_long, long_csv, schema=STOCK_LONG)
-    write_gpkg(
-        found.polygons.assign(source="official"),
-        drawn,
-        layer=f"artif_{found.millesime}",
-        styles=[artif_style()],
-        provenance={"key": found.provenance["key"], "credit": found.credit},
-    )
-    write_json(dict(found.provenance), run)
-    return stock_csv, stock_excel, long_csv, drawn, run
 
 
 def decide(

@@ -21,7 +21,8 @@ from ocsge.catalog import register
 from ocsge.cli.derive import derive
 from ocsge.compare import compare_with_reference
 from ocsge.errors import CodeError, CrsError, DataError, LayerError, ParameterError
-from ocsge.official import OfficialStock, derive_official, write_official
+from ocsge.official import OfficialStock, derive_official
+from ocsge.official_files import folder_of, write_official
 from ocsge.tables import ARTIFICIALISED, STOCK, STOCK_LONG, require
 
 if TYPE_CHECKING:
@@ -223,8 +224,9 @@ def test_options_that_say_how_to_derive_are_refused_with_an_official_layer(tmp_p
 
 def test_a_folder_of_many_communes_has_a_short_name(tmp_path: Path) -> None:
     found = official(tmp_path, occupation((LAWN, box(50, 50, 150, 150))), "32001")
-    assert found.name == "32001_2022"
-    assert len(replace(found, communes=tuple(f"32{n:03d}" for n in range(200))).name) < 40
+    assert folder_of(found, tmp_path) == tmp_path / "official" / "32001_2022"
+    many = replace(found, communes=tuple(f"32{n:03d}" for n in range(200)))
+    assert len(folder_of(many, tmp_path).name) < 40
 
 
 def test_each_perimeter_and_each_choice_of_communes_in_it_has_a_folder_of_its_own(tmp_path: Path) -> None:

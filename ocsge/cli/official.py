@@ -22,7 +22,8 @@ def derive_official_and_print(not_for_official: Mapping[str, object], **request:
     request
         Parameters of :func:`ocsge.official.derive_official`; ``rules`` is the folder of an overlay.
     """
-    from ocsge.official import derive_official, write_official
+    from ocsge.official import derive_official
+    from ocsge.official_files import write_official
     from ocsge.rules import load_rules
     from ocsge.store import Workspace
 
