@@ -10,9 +10,10 @@ import numpy as np
 import shapely
 
 from ocsge.catalog import Source, digest_of
+from ocsge.commune_outlines import read_communes
 from ocsge.errors import CrsError, LayerError, ParameterError
 from ocsge.geometry_repair import Invalid, repair
-from ocsge.layers import ReadReport, read_communes
+from ocsge.layers import ReadReport
 from ocsge.regions.evidence import CONTEXT, MAX_COMMUNES, TERRITORY
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.territory import check_commune_code, territory_epsg

@@ -25,8 +25,9 @@ from layer_fixtures import (
 )
 
 from ocsge.catalog import Source, recognise
+from ocsge.commune_outlines import read_communes
 from ocsge.errors import CrsError, DataError, GeometryError, LayerError, ParameterError
-from ocsge.layers import LayerRead, read_communes, read_layer
+from ocsge.layers import LayerRead, read_layer
 
 if TYPE_CHECKING:
     from pathlib import Path
