@@ -22,7 +22,7 @@ from ocsge.grid import Grid
 from ocsge.inputs import find_sources
 from ocsge.official import CM2_PER_M2, decide
 from ocsge.products.ocs_ge import read_ocs_ge
-from ocsge.provenance import credit_of
+from ocsge.provenance import credit_of, losses_of
 from ocsge.publish import publish
 from ocsge.rules import Rules, load_rules
 from ocsge.table_files import write_csv
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ocsge.geometry_repair import Invalid
+    from ocsge.layers import ReadReport
     from ocsge.partial_codes import Unclassified
 
 MEASURES = ("artif", "crit_seuil")
@@ -74,6 +75,9 @@ class Comparison:
 
     credit: str = ""
     """Credit line of the reference and of the outlines; empty when no catalogue entry gives one."""
+
+    warnings: tuple[str, ...] = ()
+    """What reading them lost, one line each."""
 
     def objects(self) -> int:
         """Return the number of objects, or of pieces, compared."""
@@ -132,7 +136,7 @@ def compare_with_reference(
     if not communes:
         read = read_ocs_ge(reference, "artificialisation", millesimes=wanted, invalid=invalid, assume_crs=assume_crs)
         found = compare_objects(read.frame, rules, where=str(reference), unclassified=unclassified)
-        return replace(found, credit=credit_of(read.report.sources, None))
+        return _sourced(found, [read.report])
     if workspace is None:
         raise ParameterError("the outlines of the communes are needed to compare them alone: give their workspace")
     epsg = run_epsg(communes, None)
@@ -165,8 +169,7 @@ def compare_with_reference(
         territory=domain.territory,
         context=domain.context,
     )
-    outlines = [source for report in domain.reports for source in report.sources]
-    return replace(found, credit=credit_of([*read.report.sources, *outlines], None))
+    return _sourced(found, [read.report, *domain.reports])
 
 
 def compare_objects(
@@ -262,7 +265,13 @@ def compare_files(
     epsg = theirs.frame.crs.to_epsg()
     ours = read_ocs_ge(result, "artificialisation", millesimes=years, epsg=epsg, invalid=invalid, assume_crs=assume_crs)
     found = compare_results(theirs.frame, ours.frame)
-    return replace(found, credit=credit_of([*theirs.report.sources, *ours.report.sources], None))
+    return _sourced(found, [theirs.report, ours.report])
+
+
+def _sourced(found: Comparison, reports: Sequence[ReadReport]) -> Comparison:
+    """Return a comparison with the credit of what was read for it, and what reading lost."""
+    sources = [source for report in reports for source in report.sources]
+    return replace(found, credit=credit_of(sources, None), warnings=losses_of(reports))
 
 
 def write_comparison(found: Comparison, folder: Path) -> tuple[Path, ...]:

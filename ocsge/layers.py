@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Bounds = tuple[float, float, float, float]
 
+TOLD_M2 = 1.0
+"""Areas that repairs moved are told from here on: less is the rounding of coordinates."""
 _RECORDED = "date_creation"
 _DATES = (_RECORDED, "date_d_apparition")
 
@@ -83,6 +85,23 @@ class ReadReport:
         row = asdict(self)
         row["sources"] = [{**asdict(source), "path": str(source.path)} for source in self.sources]
         return row
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return one line when reading lost or moved something: which layer and file, how many, what was done.
+
+        Copies and objects of a later millésime are no loss, nor are repairs that move less than :data:`TOLD_M2`.
+        """
+        losses = {
+            "features without geometry left out": self.null_or_empty,
+            "features of unreadable geometry left out": self.unreadable,
+            "features of another kind of geometry left out": self.other_kind,
+            "unreadable values taken as unknown": self.unreadable_values,
+        }
+        told = [f"{count} {what}" for what, count in losses.items() if count]
+        if self.repaired_area_m2 >= TOLD_M2:
+            told.append(f"{self.repaired} invalid geometries repaired, {self.repaired_area_m2:.1f} m² moved")
+        files = ", ".join(dict.fromkeys(source.path.name for source in self.sources))
+        return (f"{self.layer} ({files}): {'; '.join(told)}",) if told else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from ocsge.indicators import stock, stock_long
 from ocsge.inputs import find_sources
 from ocsge.partial_codes import PairStates, Unclassified, pair_states
 from ocsge.products.ocs_ge import PRODUCTS, OcsGeRead, read_ocs_ge, read_ocs_ge_sources
-from ocsge.provenance import credit_of, described_report, described_rules, described_sources, extent_digest
+from ocsge.provenance import credit_of, described_report, described_rules, described_sources, extent_digest, losses_of
 from ocsge.rules import Rules, load_rules
 from ocsge.shared_edges import shared_edges
 from ocsge.store import artefact_key, code_version
@@ -99,6 +99,9 @@ class OfficialStock:
 
     credit: str
     """Credit line of the layer and of the outlines."""
+
+    warnings: tuple[str, ...]
+    """What a reader of the result must know of its data, one line each."""
 
 
 def derive_official(
@@ -196,6 +199,7 @@ def derive_official(
             assume_crs=assume_crs,
         ),
         credit=credit_of(used, None),
+        warnings=losses_of([read.report, *domain.reports]),
     )
 
 
@@ -373,6 +377,7 @@ def _provenance(
         **told,
         "unclassified_m2": decided.unclassified_m2,
         "flags": list(_flags(decided)),
+        "warnings": list(losses_of([read.report, *domain.reports])),
     }
 
 

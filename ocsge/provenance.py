@@ -12,7 +12,7 @@ from ocsge.catalog import load_catalog
 from ocsge.store import artefact_key, code_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import geopandas as gpd
 
@@ -121,7 +121,11 @@ def provenance_of(
         "corrections": list(corrections),
         "no_interval": dict(no_interval),
         "flags": list(flags),
-        "warnings": [*(classes.warnings if classes else ()), *(remark.text for remark in remarks)],
+        "warnings": [
+            *(classes.warnings if classes else ()),
+            *losses_of(reports),
+            *(remark.text for remark in remarks),
+        ],
     }
 
 
@@ -157,6 +161,11 @@ def described_report(report: ReadReport) -> dict[str, object]:
     row = report.as_dict()
     del row["sources"]
     return {**row, "files": [source.path.name for source in report.sources]}
+
+
+def losses_of(reports: Iterable[ReadReport]) -> tuple[str, ...]:
+    """Return what reading lost, one line a layer, each once."""
+    return tuple(dict.fromkeys(text for report in reports for text in report.warnings()))
 
 
 def credit_of(sources: Sequence[Source], classes: ClassEvidence | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ from ocsge.errors import DataError, ParameterError
 from ocsge.explain import published_polygons
 from ocsge.plu_zones import read_plu_zones, sum_plu_zones
 from ocsge.portal import beside, official_figures
+from ocsge.provenance import losses_of
 from ocsge.tables import FLOW, STOCK
 from ocsge.territory import check_commune_code, territory_epsg
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pandas as pd
@@ -55,6 +58,7 @@ def territory_sums(
     workspace: Path | None = None,
     movements: Path | None = None,
     cog_year: int | None = None,
+    tell: Callable[[str], object] = warnings.warn,
 ) -> pd.DataFrame:
     """Return the sums over territories of a table of communes, in hectares.
 
@@ -72,6 +76,8 @@ def territory_sums(
         CSV of ``MOVEMENTS``, followed up to the COG of the membership.
     cog_year
         COG of the membership, when it does not say.
+    tell
+        Receives what reading the outlines lost, one line each.
 
     Raises
     ------
@@ -81,7 +87,7 @@ def territory_sums(
         When a file cannot be used.
     """
     rows = read_commune_table(table)
-    members = _membership(rows, membership, workspace)
+    members = _membership(rows, membership, workspace, tell)
     if movements is not None:
         known = members["cog_year"].dropna()
         if cog_year is None and known.empty:
@@ -92,7 +98,9 @@ def territory_sums(
     return territories.sum_territories(rows, members, level=level)
 
 
-def _membership(rows: pd.DataFrame, path: Path | None, workspace: Path | None) -> pd.DataFrame:
+def _membership(
+    rows: pd.DataFrame, path: Path | None, workspace: Path | None, tell: Callable[[str], object]
+) -> pd.DataFrame:
     supplied = None if path is None else territories.membership(read_text_table(path), where=str(path))
     if workspace is None:
         if supplied is None:
@@ -101,14 +109,23 @@ def _membership(rows: pd.DataFrame, path: Path | None, workspace: Path | None) -
     if rows.empty:
         raise DataError("the table holds no commune; nothing can be summed")
     epsg = territory_epsg(str(rows["commune_code"].iloc[0]))
-    communes = read_communes(registered_sources(workspace), epsg=epsg).frame
+    read = read_communes(registered_sources(workspace), epsg=epsg)
+    for text in losses_of(read.reports):
+        tell(text)
+    communes = read.frame
     communes["cog_year"] = communes["cog_year"].astype("Int64")
     found = territories.membership_of_communes(communes)
     return found if supplied is None else territories.complete_membership(supplied, found)
 
 
 def plu_zone_areas(
-    zones: Path, *, commune: str, workspace: Path, millesime: int | None = None, assume_crs: int | None = None
+    zones: Path,
+    *,
+    commune: str,
+    workspace: Path,
+    millesime: int | None = None,
+    assume_crs: int | None = None,
+    tell: Callable[[str], object] = warnings.warn,
 ) -> pd.DataFrame:
     """Return the artificialised area by type of PLU zone of a commune of a workspace, in drawn hectares.
 
@@ -124,6 +141,8 @@ def plu_zone_areas(
         Year; None takes the last one derived.
     assume_crs
         EPSG code of a file that declares no CRS.
+    tell
+        Receives what reading the zones lost, one line each.
 
     Raises
     ------
@@ -133,6 +152,8 @@ def plu_zone_areas(
     code = check_commune_code(commune)
     path = published_polygons(workspace, code, millesime)
     plan = read_plu_zones(zones, commune_code=code, assume_crs=assume_crs)
+    for text in plan.report.warnings():
+        tell(text)
     return sum_plu_zones(gpd.read_parquet(path), plan.frame)
 
 

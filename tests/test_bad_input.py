@@ -125,6 +125,16 @@ def test_what_reading_the_communes_the_zone_and_the_perimeter_met_is_in_run_json
     assert (reading["files"], reading["repaired"], reading["repaired_area_m2"]) == (["moitie.gpkg"], 1, 800)
 
 
+def test_what_reading_lost_is_told_to_the_user_and_in_run_json(bench: Bench) -> None:
+    bench.deliver(batiment=buildings([HOUSE, None, box(20, 20, 40, 40)], hauteur=["3", "4", "high"]))
+    done = bench.derive()
+    lost = (
+        "bd_topo:batiment (batiment.gpkg): 1 features without geometry left out; 1 unreadable values taken as unknown"
+    )
+    assert (done.code, done.errors) == (0, [f"warning: {lost}"])
+    assert run_json(bench)["warnings"] == [lost]
+
+
 def test_duplicated_buildings_are_dropped_and_counted_and_the_stock_is_the_same(ready: Bench) -> None:
     assert ready.derive().code == 0
     once = stock_of(ready)["stock_ha"]

@@ -180,6 +180,16 @@ def test_the_map_of_what_differs_credits_the_reference(tmp_path: Path) -> None:
     assert (same.disagreements.empty, same.credit) == (True, found.credit)
 
 
+def test_what_reading_the_reference_lost_is_told(tmp_path: Path) -> None:
+    frame = ign_scene(3).frame
+    frame = pd.concat([frame, frame.iloc[:1].assign(geometry=None)], ignore_index=True)
+    path = write_artificialisation(tmp_path / "a.gpkg", frame)
+    lost = "ocs_ge:artificialisation (a.gpkg): 1 features without geometry left out"
+    assert compare_with_reference(path, rules=RULES).warnings == (lost,)
+    done = CliRunner().invoke(compare, ["--reference", str(path), "--result", str(path)])
+    assert (done.exit_code, done.stderr) == (0, f"warning: {lost}\n")
+
+
 def test_the_command_prints_the_agreement_and_writes_the_disagreements(tmp_path: Path) -> None:
     frame = ign_scene(3).frame
     whole = write_artificialisation(tmp_path / "whole.gpkg", frame)

@@ -203,6 +203,17 @@ def test_the_command_prints_and_writes_the_official_stock(tmp_path: Path) -> Non
     assert compare_with_reference(folder / "polygons.gpkg", rules=RULES).disagreements.empty
 
 
+def test_what_reading_an_official_layer_lost_is_told_and_in_run_json(tmp_path: Path) -> None:
+    workspace_of(tmp_path)
+    lost = occupation((LAWN, box(50, 50, 150, 150)))
+    lost = pd.concat([lost, lost.iloc[:1].assign(geometry=None)], ignore_index=True)
+    layer = write_gpkg(tmp_path / "o.gpkg", OCCUPATION_SOL=lost)
+    code, said = command(tmp_path, "--commune", "32001", "--ocs-ge", layer)
+    told = "ocs_ge:occupation (o.gpkg): 1 features without geometry left out"
+    assert (code, f"warning: {told}" in said) == (0, True)
+    assert json.loads((tmp_path / "w" / "official" / "32001_2022" / "run.json").read_text())["warnings"] == [told]
+
+
 def test_codes_without_a_state_are_left_out_only_on_request(tmp_path: Path) -> None:
     workspace_of(tmp_path)
     layer = write_gpkg(tmp_path / "o.gpkg", OCCUPATION_SOL=occupation((("INDETERMINE", None), box(50, 50, 150, 150))))

@@ -205,6 +205,18 @@ def test_zones_of_a_plan_are_measured_in_a_workspace(folder: Path) -> None:
         plu_zone_areas(zones, commune="12202", workspace=folder / "demo")
 
 
+def test_what_reading_the_zones_of_a_plan_lost_is_told(folder: Path) -> None:
+    publish_polygons(folder / "demo")
+    zones = write_zones(folder / "12174_ZONE_URBA_20220101.shp")
+    frame = gpd.read_file(zones)
+    pd.concat([frame, frame.iloc[:1].assign(geometry=None)], ignore_index=True).to_file(zones)
+    lost = r"plu:zone_urba \(12174_ZONE_URBA_20220101.shp\): 1 features without geometry left out"
+    with pytest.warns(UserWarning, match=lost):
+        plu_zone_areas(zones, commune="12174", workspace=folder / "demo")
+    shown = run("territories", "plu", zones, "--commune", "12174", "--workspace", folder / "demo")
+    assert "warning: plu:zone_urba (12174_ZONE_URBA_20220101.shp): 1 features without geometry left out" in shown
+
+
 def test_the_national_export_stands_beside_a_table(folder: Path) -> None:
     write_csv(stocks(stock_row("12202", 2022, 700.0)), folder / "rodez.csv")
     found = compare_with_portal(EXPORT, folder / "rodez.csv")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ocsge.cli.table_output import warn
+
 if TYPE_CHECKING:
     from ocsge.compare import Comparison
 
@@ -60,6 +62,7 @@ def compare(
             raise ParameterError("--commune and --rules do not go with --result: two results are compared as they are")
         found = compare_files(reference, result, millesime=millesime, assume_crs=assume_crs)
     _print(found)
+    warn(found.warnings)
     for path in write_comparison(found, out) if out is not None else ():
         click.echo(str(path))
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ocsge.cli.table_output import warn
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
@@ -180,8 +182,7 @@ def _derive_and_print(**request: object) -> None:
         except CommunesFailedError as error:
             result, failed = error.done, error
     _print_results(console, result)
-    for text in result.warnings:
-        click.echo(f"warning: {text}", err=True)
+    warn(result.warnings)
     if failed is not None:
         raise failed
 

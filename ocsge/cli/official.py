@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ocsge.cli.table_output import warn
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -37,6 +39,7 @@ def derive_official_and_print(not_for_official: Mapping[str, object], **request:
         written = write_official(found, store.path)
     for path in written:
         click.echo(f"  {path}")
+    warn(found.warnings)
 
 
 def _print(found: OfficialStock) -> None:
