@@ -82,16 +82,24 @@ def territory_sums(
     Raises
     ------
     ParameterError
-        When there is neither membership nor workspace, or movements and no COG.
+        When there is neither membership nor workspace; or movements and no COG, a COG and no movements, or another COG
+        than that of the membership.
     DataError
         When a file cannot be used.
     """
+    if cog_year is not None and movements is None:
+        raise ParameterError("--cog-year says up to which COG --movements are followed; give both or neither")
     rows = read_commune_table(table)
     members = _membership(rows, membership, workspace, tell)
     if movements is not None:
         known = members["cog_year"].dropna()
         if cog_year is None and known.empty:
             raise ParameterError("--movements: the membership says of no COG; give it with --cog-year")
+        if cog_year is not None and len(known) and cog_year != int(known.iloc[0]):
+            raise ParameterError(
+                f"--cog-year {cog_year}: the membership is of COG {int(known.iloc[0])}; leave it out, or give the "
+                f"membership of {cog_year}"
+            )
         moves = commune_movements.movements(read_text_table(movements), where=str(movements))
         year = int(known.iloc[0]) if cog_year is None else cog_year
         rows = commune_movements.follow_movements(rows, moves, cog_year=year)

@@ -202,8 +202,9 @@ def test_the_command_prints_the_agreement_and_writes_the_disagreements(tmp_path:
     overlaid = run("--reference", whole, "--result", planted)
     assert "1 disagreements" in overlaid
     assert "0 disagreements" in run("--reference", whole)
-    with pytest.raises(ParameterError, match="do not go with --result"):
-        run("--reference", whole, "--result", planted, "--commune", "12174")
+    for ignored in (["--commune", "12174"], ["--workspace", "ocsge-workspace"], ["--keep-unclassified"]):
+        refused = CliRunner().invoke(compare, ["--reference", str(whole), "--result", str(planted), *ignored])
+        assert (refused.exit_code, f"{ignored[0]}: does not go with --result" in refused.output) == (2, True)
 
 
 def test_a_result_of_ours_is_read_back_as_a_reference(tmp_path: Path) -> None:

@@ -227,7 +227,11 @@ def test_codes_without_a_state_are_left_out_only_on_request(tmp_path: Path) -> N
 def test_options_that_say_how_to_derive_are_refused_with_an_official_layer(tmp_path: Path) -> None:
     code, said = command(tmp_path, "--commune", "32001", "--cosia", tmp_path, "--keep-going")
     assert code == 2
-    assert "--cosia, --keep-going" in said
+    assert "--cosia, --keep-going: the polygons of an official layer" in said
+    # even at their default: what was asked for would change nothing
+    for ignored in (["--resolution", 0.2], ["--resample"], ["--window", 1000], ["--jobs", 1], ["--threads", 2]):
+        code, said = command(tmp_path, "--commune", "32001", *ignored)
+        assert (code, f"{ignored[0]}: the polygons of an official layer" in said) == (2, True)
     derived = CliRunner().invoke(derive, ["--commune", "32001", "--millesime", "2022", "--keep-unclassified"])
     assert derived.exit_code == 2
     assert "--source official" in derived.output

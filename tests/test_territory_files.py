@@ -111,6 +111,16 @@ def test_movements_need_a_cog_to_come_to(folder: Path) -> None:
     assert territory_sums(folder / "stock.csv", level="epci", cog_year=2024, **files)["stock_ha"].tolist() == [16.0]
 
 
+def test_a_cog_without_movements_or_other_than_that_of_the_membership_is_refused(folder: Path) -> None:
+    asked = {"level": "epci", "membership": folder / "members.csv"}
+    with pytest.raises(ParameterError, match="--movements are followed; give both"):
+        territory_sums(folder / "stock.csv", cog_year=2024, **asked)
+    with pytest.raises(ParameterError, match="--cog-year 2020: the membership is of COG 2024; leave it out"):
+        territory_sums(folder / "stock.csv", cog_year=2020, movements=folder / "moves.csv", **asked)
+    same = territory_sums(folder / "stock.csv", cog_year=2024, movements=folder / "moves.csv", **asked)
+    assert same["stock_ha"].tolist() == [16.0]
+
+
 def register_communes(workspace: Path, codes: Sequence[str]) -> None:
     boxes = [shapely.box(X + 1000 * n, Y, X + 1000 * (n + 1), Y + 1000) for n in range(len(codes))]
     frame = gpd.GeoDataFrame(

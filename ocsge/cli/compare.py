@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ocsge.cli.given import refuse_given
 from ocsge.cli.table_output import warn
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ def compare(
 ) -> None:
     """Publish the agreement with IGN's artif and crit_seuil, or between two results."""
     from ocsge.compare import compare_files, compare_with_reference, write_comparison
-    from ocsge.errors import ParameterError
     from ocsge.rules import load_rules
 
     if result is None:
@@ -58,8 +58,13 @@ def compare(
             assume_crs=assume_crs,
         )
     else:
-        if communes or rules is not None:
-            raise ParameterError("--commune and --rules do not go with --result: two results are compared as they are")
+        refuse_given(
+            "communes",
+            "rules",
+            "keep_unclassified",
+            "workspace",
+            why="does not go with --result: two results are compared as they are",
+        )
         found = compare_files(reference, result, millesime=millesime, assume_crs=assume_crs)
     _print(found)
     warn(found.warnings)

@@ -9,18 +9,14 @@ import click
 from ocsge.cli.table_output import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ocsge.official import OfficialStock
 
 
-def derive_official_and_print(not_for_official: Mapping[str, object], **request: object) -> None:
+def derive_official_and_print(**request: object) -> None:
     """Measure the stock on IGN's polygons, print it, and write its files under ``official/`` of the workspace.
 
     Parameters
     ----------
-    not_for_official
-        Options that say how to derive polygons, with their values: none may be given.
     request
         Parameters of :func:`ocsge.official.derive_official`; ``rules`` is the folder of an overlay.
     """
@@ -29,8 +25,6 @@ def derive_official_and_print(not_for_official: Mapping[str, object], **request:
     from ocsge.rules import load_rules
     from ocsge.store import Workspace
 
-    if given := [name for name, value in not_for_official.items() if value]:
-        raise click.UsageError(f"{', '.join(given)}: the polygons of an official layer are not derived; leave it out")
     law = load_rules(overlay=request.pop("rules"))  # type: ignore[arg-type]
     store = Workspace(request["workspace"])  # type: ignore[arg-type]
     found = derive_official(**request, rules=law)  # type: ignore[arg-type]
