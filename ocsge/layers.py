@@ -47,8 +47,8 @@ class ReadReport:
     kept: int = 0
     """Features returned."""
 
-    null_or_empty: int = 0
-    """Features without geometry, dropped."""
+    null_or_empty: int | None = 0
+    """Features without geometry, dropped; null when unknown, in a layer too large to be read whole for that."""
 
     unreadable: int = 0
     """Features whose geometry cannot be parsed, dropped."""
@@ -205,8 +205,10 @@ def _read_source(
     report = ReadReport(
         layer=entry.id,
         sources=(source,),
-        read=len(raw.frame) + unplaced,
-        null_or_empty=unplaced + int(null.sum()) - raw.unreadable + int(lost.sum()) - fixed.other_kind,
+        read=len(raw.frame) + (unplaced or 0),
+        null_or_empty=None
+        if unplaced is None
+        else unplaced + int(null.sum()) - raw.unreadable + int(lost.sum()) - fixed.other_kind,
         unreadable=raw.unreadable,
         other_kind=fixed.other_kind,
         repaired=fixed.repaired + raw.closed,
@@ -251,8 +253,10 @@ def _sum_reports(layer: str, reports: Sequence[ReadReport]) -> ReadReport:
     totals = {
         field.name: sum(getattr(report, field.name) for report in reports)
         for field in fields(ReadReport)
-        if field.name not in {"layer", "sources", "first_recorded", "last_dated"}
+        if field.name not in {"layer", "sources", "first_recorded", "last_dated", "null_or_empty"}
     }
+    without = [report.null_or_empty for report in reports]
+    totals["null_or_empty"] = None if None in without else sum(filter(None, without))
     return ReadReport(layer=layer, sources=tuple(s for report in reports for s in report.sources), **totals)
 
 

@@ -325,13 +325,13 @@ _COUNTED_FEATURES = 200_000
 """Layers above this are not read whole only to count what has no geometry."""
 
 
-def count_without_geometry(path: Path, layer: str | None, found: VectorLayer) -> int:
+def count_without_geometry(path: Path, layer: str | None, found: VectorLayer) -> int | None:
     """Return how many features of a layer have no geometry: a box never selects them, so they are counted apart.
 
-    A national layer, above 200,000 features, is not read whole for that: the answer is then 0.
+    A national layer, above 200,000 features, is not read whole for that: the answer is then None, unknown.
     """
     if not 0 <= found.features <= _COUNTED_FEATURES:
-        return 0
+        return None
     try:
         with _quiet_reader():
             _, bounds = pyogrio.read_bounds(path, layer=layer)

@@ -542,6 +542,22 @@ def test_what_reading_the_class_polygons_met_is_in_run_json(ready: Bench) -> Non
     }
 
 
+@pytest.mark.parametrize("suffix", [".fgb", ".geojson", ".shp"])
+def test_class_polygons_are_read_in_every_vector_format_that_is_opened(suffix: str, ready: Bench) -> None:
+    source = class_polygons(ready.folder / "vecto.gpkg", ["Pelouse", "Pelouse"], [12, 12])
+    path = ready.folder / f"D012_2022_660_6370_vecto{suffix}"
+    gpd.read_file(source).to_file(path)
+    assert ready.derive("--cosia", path).code == 0
+    assert set(polygons_of(ready)["code_cs"]) == {"CS1.1.1.1", "CS2.2.1"}
+
+
+def test_class_polygons_in_a_format_that_is_not_opened_are_refused(ready: Bench) -> None:
+    source = class_polygons(ready.folder / "vecto.gpkg", ["Pelouse", "Pelouse"], [12, 12])
+    path = ready.folder / "D012_2022_660_6370_vecto.parquet"
+    gpd.read_file(source).to_parquet(path)
+    ready.refuses(ready.derive("--cosia", path), DATA, "vecto.parquet")
+
+
 def test_class_polygons_are_read_by_name_whatever_their_case_and_number(ready: Bench) -> None:
     # the numbers are those of another delivery: 9 is Feuillu in the vector product
     path = class_polygons(ready.folder / "D012_2022_660_6370_vecto.gpkg", ["pelouse ", "PELOUSE"], [9, 9])

@@ -92,6 +92,19 @@ def test_null_and_empty_geometries_are_dropped_and_counted(tmp_path: Path) -> No
     assert (result.report.read, result.report.kept, result.report.null_or_empty) == (3, 1, 2)
 
 
+def test_features_without_geometry_are_unknown_and_not_none_in_a_layer_too_large_to_count_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = gpkg(tmp_path, buildings([square(), None]))
+    around = (HERE[0], HERE[1], HERE[0] + 10, HERE[1] + 10)
+    counted = read(path, bounds=around).report
+    assert (counted.read, counted.null_or_empty) == (2, 1)
+    monkeypatch.setattr("ocsge.vector_files._COUNTED_FEATURES", 1)
+    report = read(path, bounds=around).report
+    assert (report.read, report.kept, report.null_or_empty, report.warnings()) == (1, 1, None, ())
+    assert read(path).report.null_or_empty == 1
+
+
 def test_a_bow_tie_is_repaired_and_its_change_of_area_reported(tmp_path: Path) -> None:
     result = read(gpkg(tmp_path, buildings([bow_tie()])))
     assert result.frame.geometry.area.sum() == pytest.approx(50.0)

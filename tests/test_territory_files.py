@@ -278,6 +278,19 @@ def test_the_report_is_laid_out_from_parquet_a_folder_or_csv(folder: Path) -> No
     assert len(pd.read_csv(folder / "report.csv")) == len(found)
 
 
+def test_communes_that_the_enaf_file_lacks_are_named_and_with_none_left_there_is_no_report(folder: Path) -> None:
+    other = CHANGES.assign(commune_code="12202")
+    pd.concat([CHANGES, other]).to_parquet(folder / "two.parquet")
+    words = ["zan", "report", folder / "enaf.csv", folder / "two.parquet", "--output", folder / "report.csv"]
+    assert "warning: triennial report: 1 communes are not in the ENAF file and left out: 12202" in run(*words)
+    assert set(pd.read_csv(folder / "report.csv", dtype="str")["commune_code"]) == {"12174"}
+    with pytest.warns(UserWarning, match="12202"):
+        zan_report(folder / "enaf.csv", folder / "two.parquet", load_rules())
+    other.to_parquet(folder / "other.parquet")
+    with pytest.raises(DataError, match=r"no commune of the changes \(12202\) is in the ENAF file"):
+        zan_report(folder / "enaf.csv", folder / "other.parquet", load_rules())
+
+
 def test_changes_that_cannot_be_read_are_refused(folder: Path) -> None:
     (folder / "empty").mkdir()
     with pytest.raises(DataError, match=r"holds no \.parquet file"):
