@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ocsge.cli.given import refuse_given
+from ocsge.cli.table_output import warn
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
@@ -27,6 +30,18 @@ _JOBS = click.option("--jobs", type=click.IntRange(min=1), default=1, show_defau
 _THREADS = click.option(
     "--threads", type=click.IntRange(min=1), help="Threads, with one job; every core this process may use when absent."
 )
+_HOW_TO_DERIVE = (
+    "cosia",
+    "numbering",
+    "zone_construite",
+    "keep_going",
+    "resolution",
+    "resample",
+    "window_m",
+    "jobs",
+    "threads",
+)
+"""Options that say how to derive polygons."""
 
 
 @click.command()
@@ -97,13 +112,8 @@ def derive(  # noqa: PLR0917  (click passes by name)
     if source == "official":
         from ocsge.cli.official import derive_official_and_print
 
+        refuse_given(*_HOW_TO_DERIVE, why="the polygons of an official layer are not derived; leave it out")
         derive_official_and_print(
-            {
-                "--cosia": cosia,
-                "--numbering": numbering,
-                "--zone-construite": zone_construite,
-                "--keep-going": keep_going,
-            },
             communes=communes,
             perimetre=perimetre,
             millesime=_only(millesimes),
@@ -115,8 +125,7 @@ def derive(  # noqa: PLR0917  (click passes by name)
             assume_crs=assume_crs,
         )
         return
-    if ocs_ge is not None or keep_unclassified:
-        raise click.UsageError("--ocs-ge and --keep-unclassified go with --source official")
+    refuse_given("ocs_ge", "keep_unclassified", why="goes with --source official")
     _derive_and_print(
         communes=communes,
         perimetre=perimetre,
@@ -180,8 +189,7 @@ def _derive_and_print(**request: object) -> None:
         except CommunesFailedError as error:
             result, failed = error.done, error
     _print_results(console, result)
-    for text in result.warnings:
-        click.echo(f"warning: {text}", err=True)
+    warn(result.warnings)
     if failed is not None:
         raise failed
 

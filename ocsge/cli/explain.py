@@ -18,7 +18,12 @@ import click
     show_default=True,
     help="Folder that holds the results.",
 )
-def explain(commune: str, point: str, millesime: int | None, workspace: Path) -> None:
+@click.option(
+    "--rules",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Overlay of rule tables that the result was derived with.",
+)
+def explain(commune: str, point: str, millesime: int | None, workspace: Path, rules: Path | None) -> None:
     """Say why a place counts as artificialised or not, from the result kept in the workspace."""
     from ocsge.errors import ParameterError
     from ocsge.explain import explain as explain_point
@@ -27,5 +32,6 @@ def explain(commune: str, point: str, millesime: int | None, workspace: Path) ->
         x, y = (float(part) for part in point.replace(";", ",").split(","))
     except ValueError:
         raise ParameterError(f"--point {point!r}: give two numbers separated by a comma, X,Y") from None
-    for label, text in explain_point(workspace, commune=commune, point=(x, y), millesime=millesime).lines():
+    found = explain_point(workspace, commune=commune, point=(x, y), millesime=millesime, rules=rules)
+    for label, text in found.lines():
         click.echo(f"{label:<12} {text}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
 
@@ -29,6 +29,12 @@ def written(command: _Command) -> _Command:
         help="Separators of the CSV: comma and point, or semicolon and decimal comma.",
     )
     return output(profile(command))
+
+
+def warn(texts: Iterable[str]) -> None:
+    """Print what to know of the data on stderr, one line each."""
+    for text in texts:
+        click.echo(f"warning: {text}", err=True)
 
 
 def show_table(
