@@ -15,7 +15,8 @@ import pyarrow.dataset
 
 from ocsge.errors import DataError, OcsgeError, ParameterError
 from ocsge.territory import territory_epsg
-from ocsge.workspace_tables import OFFLINE, STORED, current_version, files_of
+from ocsge.version_layout import current_version, described_by
+from ocsge.workspace_tables import OFFLINE, STORED, files_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,6 +118,6 @@ def _register(connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[
 
 def _systems(paths: Sequence[Path]) -> set[int | None]:
     """Return the EPSG codes of the territories of partitions; None for ground in no known commune."""
-    codes = {path.parents[1].name.partition("=")[2] for path in paths}
+    codes = {described_by(path).commune_code for path in paths}
     systems: set[int | None] = {territory_epsg(code) for code in codes if code}
     return systems or {None}

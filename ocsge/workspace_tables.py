@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
@@ -18,13 +17,14 @@ import pandas as pd
 
 from ocsge.catalog_schema import load_catalog
 from ocsge.errors import DataError, ParameterError
-from ocsge.store import Workspace
 from ocsge.table_schema import KEYS
 from ocsge.tables import ARTIFICIALISED, CHANGE_MATRIX, CHANGES, FLOW, STOCK, STOCK_LONG, Schema
 from ocsge.territory import check_commune_code
+from ocsge.version_layout import PART, RUN, current_version, described_by, partition_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import duckdb
 
@@ -60,8 +60,8 @@ STORED: Mapping[str, StoredTable] = {
     "stock_long": StoredTable("tables", "stock_long.parquet", STOCK_LONG),
     "flow": StoredTable("tables", "flow.parquet", FLOW),
     "change_matrix": StoredTable("tables", "change_matrix.parquet", CHANGE_MATRIX),
-    "polygons": StoredTable("polygons", "part.parquet", ARTIFICIALISED, spatial=True),
-    "changes": StoredTable("changes", "part.parquet", CHANGES, spatial=True),
+    "polygons": StoredTable("polygons", PART, ARTIFICIALISED, spatial=True),
+    "changes": StoredTable("changes", PART, CHANGES, spatial=True),
 }
 """Tables a workspace may hold, by name."""
 
@@ -120,20 +120,6 @@ ORDER BY commune_code, millesime_1, millesime_2
 """
 
 
-def current_version(workspace: Path | str) -> Path:
-    """Return the folder of the version that readers of a workspace use.
-
-    Raises
-    ------
-    DataError
-        When nothing has been published in it.
-    """
-    version = Workspace(Path(workspace)).current()
-    if version is None:
-        raise DataError(f"{workspace}: holds no result; run `ocsge derive --workspace {workspace}` first")
-    return version
-
-
 def files_of(version: Path, name: str, *, communes: Sequence[str] | None = None) -> list[Path]:
     """Return the partitions of a table, sorted; results limited by a perimeter are not among them.
 
@@ -145,11 +131,8 @@ def files_of(version: Path, name: str, *, communes: Sequence[str] | None = None)
     if name not in STORED:
         raise ParameterError(f"{name}: is not a table of a workspace; the tables are {', '.join(STORED)}")
     table = STORED[name]
-    root = version / table.folder
-    if communes is None:
-        return sorted(root.glob(f"commune_code=*/*/{table.file}"))
-    folders = [root / f"commune_code={code}" for code in dict.fromkeys(map(check_commune_code, communes))]
-    return [path for folder in folders for path in sorted(folder.glob(f"*/{table.file}"))]
+    codes = None if communes is None else [check_commune_code(code) for code in communes]
+    return partition_files(version, table.folder, table.file, communes=codes)
 
 
 def read_table(workspace: Path | str, name: str, *, communes: Sequence[str] | None = None) -> pd.DataFrame:
@@ -231,15 +214,16 @@ def read_sources(version: Path, *, communes: Sequence[str] | None = None) -> pd.
     products = {product.product: product for product in load_catalog().products}
     chosen = None if communes is None else {check_commune_code(code) for code in communes}
     rows = []
-    for path in sorted((version / "runs").glob("commune_code=*/*/run.json")):
-        code, years = (part.name.partition("=")[2] for part in (path.parents[1], path.parent))
-        if chosen is not None and code not in chosen:
+    for path in partition_files(version, "runs", RUN):
+        described = described_by(path)
+        if chosen is not None and described.commune_code not in chosen:
             continue
         run = json.loads(path.read_text(encoding="utf-8"))
         for source in (*run.get("sources", ()), *_class_files(run.get("classes"))):
             product = products.get(source.get("product"))
             credit, licence = (product.credit, product.licence) if product else (None, None)
-            rows.append({**source, "commune_code": code, "years": years, "credit": credit, "licence": licence})
+            of_run = {"commune_code": described.commune_code, "years": described.years}
+            rows.append({**source, **of_run, "credit": credit, "licence": licence})
     *columns, counted = SOURCE_COLUMNS
     found = pd.DataFrame(rows, columns=[*columns, "commune_code"]).astype("str")
     groups = found.groupby(columns, dropna=False)["commune_code"].nunique()
