@@ -19,11 +19,12 @@ from ocsge.domain import domain_of, run_epsg
 from ocsge.errors import CrsError, DataError, LayerError, ParameterError
 from ocsge.grid import Grid
 from ocsge.inputs import find_sources
-from ocsge.official import CM2_PER_M2, decide
+from ocsge.official import decide
 from ocsge.products.ocs_ge import read_ocs_ge
 from ocsge.publish import publish
 from ocsge.rules import Rules, load_rules
 from ocsge.table_files import write_csv
+from ocsge.tables import CM2_PER_M2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

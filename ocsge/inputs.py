@@ -15,6 +15,7 @@ from ocsge.errors import CodeError, DataError, LayerError, ParameterError, Raste
 from ocsge.layers import LayerRead, ReadReport, read_layer
 from ocsge.products.cosia import RasterTile, overlapped_m2, place_tiles, raster_files
 from ocsge.publish import file_sha256
+from ocsge.tables import M2_PER_HECTARE
 from ocsge.usage import usage_layers
 
 if TYPE_CHECKING:
@@ -331,8 +332,8 @@ def _overlap_warnings(tiles: Sequence[RasterTile], domain: Domain) -> tuple[str,
         return ()
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     text = (
-        f"class raster: {len(names)} dalles overlap on {area_m2 / 10_000:.2f} ha ({shown}); the first by name wins, "
-        "and the area counts once"
+        f"class raster: {len(names)} dalles overlap on {area_m2 / M2_PER_HECTARE:.2f} ha ({shown}); the first by name "
+        "wins, and the area counts once"
     )
     return (text,)
 

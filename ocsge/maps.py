@@ -23,6 +23,7 @@ from ocsge.errors import CodeError, CrsError, ParameterError
 from ocsge.legal_notice import NO_BUILDING_RULE
 from ocsge.publish import publish
 from ocsge.styles import ARTIF_STATES, CHANGE_STATES, artif_states, change_states
+from ocsge.tables import M2_PER_HECTARE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,7 +149,7 @@ def _classes(
 
 
 def _hectares(frame: pd.DataFrame, classes: NDArray[np.object_]) -> dict[str, float]:
-    areas = frame["area_m2"].groupby(classes).sum() / 10_000
+    areas = frame["area_m2"].groupby(classes).sum() / M2_PER_HECTARE
     return {str(value): float(area) for value, area in areas.items()}
 
 

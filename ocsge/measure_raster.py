@@ -21,7 +21,7 @@ from ocsge.products.confusion import Confusion, confusion_beside, read_confusion
 from ocsge.products.cosia import RasterTile, overlapped_m2, place_tiles, raster_files
 from ocsge.rules import load_rules
 from ocsge.run import usable_cores
-from ocsge.tables import Column, Schema, require
+from ocsge.tables import Column, Schema, typed
 from ocsge.uncertainty import NO_MATRIX, Estimate, class_estimates
 from ocsge.zones import read_zones
 
@@ -218,17 +218,7 @@ def _table(
         for zone, known, no_data in zip(zones, areas.tolist(), unknown.tolist(), strict=True)
         for row in _rows(zone, dict(zip(counts.numbers, known, strict=True)), no_data, names=names, matrix=matrix)
     ]
-    table = pd.DataFrame(rows, columns=list(MEASURED.columns)).astype(
-        {
-            "zone": "str",
-            "class_number": "Int64",
-            "cosia_class": "str",
-            "no_interval": "str",
-            **dict.fromkeys(("area_m2", "share_pct", "adjusted_m2", "ci95_m2"), "float64"),
-        }
-    )
-    require(table, MEASURED, where="measure_raster")
-    return table
+    return typed(pd.DataFrame(rows, columns=list(MEASURED.columns)), MEASURED, where="measure_raster")
 
 
 def _rows(

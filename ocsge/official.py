@@ -27,6 +27,7 @@ from ocsge.rules import Rules, load_rules
 from ocsge.shared_edges import shared_edges
 from ocsge.styles import artif_style
 from ocsge.table_files import write_csv
+from ocsge.tables import CM2_PER_M2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from ocsge.catalog import Source
     from ocsge.geometry_repair import Invalid
 
-CM2_PER_M2 = 10_000
-"""Areas are counted in whole cm²: polygons that come from no raster have no pixel."""
 FREE_EDGE_CM = 10
 """Border without neighbour from which a polygon is at the edge of the data."""
 STATES = ("occupation", "artificialisation")

@@ -35,7 +35,7 @@ from ocsge.export import change_fields, write_gpkg, write_json, write_parquet
 from ocsge.publish import publish
 from ocsge.styles import artif_style, change_style, couverture_style
 from ocsge.table_files import write_csv
-from ocsge.tables import CHANGE_MATRIX, FLOW, STOCK, STOCK_LONG
+from ocsge.tables import CHANGE_MATRIX, FLOW, M2_PER_HECTARE, STOCK, STOCK_LONG
 from ocsge.version_layout import (
     PART,
     RUN,
@@ -198,7 +198,7 @@ def _notes(polygons: gpd.GeoDataFrame, flags: Sequence[str]) -> list[str]:
     if "default_cover" in flags:
         area_m2 = float(polygons["default_cover_m2"].sum())
         share = f"{100 * area_m2 / float(polygons['area_m2'].sum()):.0f}"
-        hectares = f"{area_m2 / 10_000:,.1f}".replace(",", "\u00a0").replace(".", ",")
+        hectares = f"{area_m2 / M2_PER_HECTARE:,.1f}".replace(",", "\u00a0").replace(".", ",")
         notes.append(f"Sans CoSIA : {hectares} ha ({share}\u00a0%) de couverture par défaut")
     if "derived_zone_construite" in flags:
         notes.append("Zone construite estimée")

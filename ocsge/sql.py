@@ -14,9 +14,10 @@ import duckdb
 import pyarrow.dataset
 
 from ocsge.errors import DataError, OcsgeError, ParameterError
+from ocsge.pixel_sums import open_duckdb
 from ocsge.territory import territory_epsg
 from ocsge.version_layout import current_version, described_by
-from ocsge.workspace_tables import OFFLINE, STORED, files_of
+from ocsge.workspace_tables import STORED, files_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,7 @@ def open_views(workspace: Path | str) -> duckdb.DuckDBPyConnection:
     >>> open_views("demo").sql("select commune_code, stock_ha from stock").df()  # doctest: +SKIP
     """
     version = current_version(workspace)
-    connection = duckdb.connect(config=dict(OFFLINE))
+    connection = open_duckdb()
     _load_spatial(connection)
     for name in STORED:
         if paths := files_of(version, name):

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ocsge.errors import DataError
-from ocsge.tables import CHANGES, Column, Schema, pixels_per_m2, require
+from ocsge.tables import CHANGES, M2_PER_HECTARE, Column, Schema, pixels_per_m2, require, typed
 from ocsge.zan import ENAF, trajectory
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ocsge.rules import Rules
 
 WHERE = "triennial report"
-M2_PER_HECTARE = 10_000
 
 TRIENNIAL_REPORT = Schema(
     "TRIENNIAL_REPORT",
@@ -121,9 +120,7 @@ def triennial_report(
             *_objective_lines(of_commune[str(code)]),
         ]
         parts.append(_frame(str(code), lines))
-    table = pd.concat(parts, ignore_index=True) if parts else _frame("", [])
-    require(table, TRIENNIAL_REPORT, where=WHERE)
-    return table
+    return pd.concat(parts, ignore_index=True) if parts else _frame("", [])
 
 
 def _pair(rows: pd.DataFrame, code: str) -> tuple[int, int]:
@@ -220,6 +217,4 @@ def _objective_lines(row: pd.Series) -> list[_Line]:
 def _frame(code: str, lines: list[_Line]) -> pd.DataFrame:
     columns = list(TRIENNIAL_REPORT.columns)
     rows = [[code, *(getattr(line, name) for name in columns[1:])] for line in lines]
-    kinds = {"text": "str", "int64": "Int64", "float64": "float64"}
-    wanted = {name: kinds[column.dtype] for name, column in TRIENNIAL_REPORT.columns.items()}
-    return pd.DataFrame(rows, columns=columns).astype(wanted)
+    return typed(pd.DataFrame(rows, columns=columns), TRIENNIAL_REPORT, where=WHERE)

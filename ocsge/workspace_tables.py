@@ -17,8 +17,9 @@ import pandas as pd
 
 from ocsge.catalog_schema import load_catalog
 from ocsge.errors import DataError, ParameterError
+from ocsge.pixel_sums import FLOW_CONDITIONS, PIXELS_PER_HECTARE, STOCK_CONDITIONS, open_duckdb, sums_where
 from ocsge.table_schema import KEYS
-from ocsge.tables import ARTIFICIALISED, CHANGE_MATRIX, CHANGES, FLOW, STOCK, STOCK_LONG, Schema
+from ocsge.tables import ARTIFICIALISED, CHANGE_MATRIX, CHANGES, FLOW, STOCK, STOCK_LONG, Schema, dtypes
 from ocsge.territory import check_commune_code
 from ocsge.version_layout import PART, RUN, current_version, described_by, partition_files
 
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import duckdb
-
-OFFLINE: Mapping[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
-"""Settings of DuckDB: no extension is looked for on the network."""
 
 SOURCE_COLUMNS = ("years", "layer", "product", "edition", "file", "sha256", "credit", "licence", "communes")
 """Columns of the table of sources."""
@@ -65,59 +60,51 @@ STORED: Mapping[str, StoredTable] = {
 }
 """Tables a workspace may hold, by name."""
 
-_STOCK_SQL = """
+_OF_POLYGONS = ("stock", "stock_impermeable", "matrix", "artif_min", "artif_max")
+
+_STOCK_SQL = f"""
 WITH sums AS (
-    SELECT commune_code, millesime,
-        count(*) AS polygons,
-        round(sum(area_px) / sum(area_m2)) * 10000 AS px_per_ha,
-        sum(area_px) AS surface_px,
-        coalesce(sum(area_px) FILTER (artif), 0) AS stock_px,
-        coalesce(sum(area_px) FILTER (impermeable), 0) AS stock_impermeable_px,
-        coalesce(sum(area_px) FILTER (matrix_artif), 0) AS matrix_px,
-        coalesce(sum(area_px) FILTER (artif_min), 0) AS artif_min_px,
-        coalesce(sum(area_px) FILTER (artif_max), 0) AS artif_max_px
+    SELECT commune_code, millesime, count(*) AS polygons,
+        {PIXELS_PER_HECTARE} AS px_per_ha,
+        sum(area_px) AS surface,
+        {sums_where({name: STOCK_CONDITIONS[name] for name in _OF_POLYGONS})}
     FROM read_parquet(?, hive_partitioning = false)
     GROUP BY commune_code, millesime
 )
 SELECT commune_code, millesime, polygons,
-    surface_px / px_per_ha AS surface_ha,
-    stock_px / px_per_ha AS stock_ha,
-    100 * (stock_px / px_per_ha) / (surface_px / px_per_ha) AS part_pct,
-    stock_impermeable_px / px_per_ha AS stock_impermeable_ha,
-    matrix_px / px_per_ha AS matrix_ha,
-    artif_min_px / px_per_ha AS artif_min_ha,
-    artif_max_px / px_per_ha AS artif_max_ha
+    surface / px_per_ha AS surface_ha,
+    stock / px_per_ha AS stock_ha,
+    100 * (stock / px_per_ha) / (surface / px_per_ha) AS part_pct,
+    stock_impermeable / px_per_ha AS stock_impermeable_ha,
+    matrix / px_per_ha AS matrix_ha,
+    artif_min / px_per_ha AS artif_min_ha,
+    artif_max / px_per_ha AS artif_max_ha
 FROM sums
 ORDER BY commune_code, millesime
-"""
+"""  # noqa: S608  (made of constants)
 
-_FLOW_SQL = """
+_FLOW_SQL = f"""
 WITH sums AS (
     SELECT commune_code, millesime_1, millesime_2,
-        round(sum(area_px) / sum(area_m2)) * 10000 AS px_per_ha,
-        sum(area_px) AS surface_px,
-        coalesce(sum(area_px) FILTER (artif_1), 0) AS stock_1_px,
-        coalesce(sum(area_px) FILTER (artif_2), 0) AS stock_2_px,
-        coalesce(sum(area_px) FILTER (artif_2 AND NOT artif_1), 0) AS gain_px,
-        coalesce(sum(area_px) FILTER (artif_1 AND NOT artif_2), 0) AS loss_px,
-        coalesce(sum(area_px) FILTER (impermeable_2 AND NOT impermeable_1), 0) AS gain_impermeable_px,
-        coalesce(sum(area_px) FILTER (impermeable_1 AND NOT impermeable_2), 0) AS loss_impermeable_px
+        {PIXELS_PER_HECTARE} AS px_per_ha,
+        sum(area_px) AS surface,
+        {sums_where(FLOW_CONDITIONS)}
     FROM read_parquet(?, hive_partitioning = false)
     GROUP BY commune_code, millesime_1, millesime_2
 )
 SELECT commune_code, millesime_1, millesime_2,
-    surface_px / px_per_ha AS surface_ha,
-    stock_1_px / px_per_ha AS stock_1_ha,
-    stock_2_px / px_per_ha AS stock_2_ha,
-    gain_px / px_per_ha AS gain_ha,
-    loss_px / px_per_ha AS loss_ha,
-    (gain_px - loss_px) / px_per_ha AS net_ha,
-    (gain_px - loss_px) / px_per_ha / (millesime_2 - millesime_1) AS net_ha_an,
-    gain_impermeable_px / px_per_ha AS gain_impermeable_ha,
-    loss_impermeable_px / px_per_ha AS loss_impermeable_ha
+    surface / px_per_ha AS surface_ha,
+    stock_1 / px_per_ha AS stock_1_ha,
+    stock_2 / px_per_ha AS stock_2_ha,
+    gain / px_per_ha AS gain_ha,
+    loss / px_per_ha AS loss_ha,
+    (gain - loss) / px_per_ha AS net_ha,
+    (gain - loss) / px_per_ha / (millesime_2 - millesime_1) AS net_ha_an,
+    gain_impermeable / px_per_ha AS gain_impermeable_ha,
+    loss_impermeable / px_per_ha AS loss_impermeable_ha
 FROM sums
 ORDER BY commune_code, millesime_1, millesime_2
-"""
+"""  # noqa: S608  (made of constants)
 
 
 def files_of(version: Path, name: str, *, communes: Sequence[str] | None = None) -> list[Path]:
@@ -163,7 +150,9 @@ def read_table(workspace: Path | str, name: str, *, communes: Sequence[str] | No
     if not STORED[name].spatial:
         schema = STORED[name].schema
         rows = _query("SELECT * FROM read_parquet(?, hive_partitioning = false)", paths)
-        return _typed(rows.sort_values(list(KEYS[schema.name]), ignore_index=True), schema)
+        rows = rows.sort_values(list(KEYS[schema.name]), ignore_index=True)
+        # DuckDB gives back whole numbers with nulls as floats; a column that an older result lacks stays out
+        return rows.astype({name: kind for name, kind in dtypes(schema).items() if name in rows.columns})
     parts = [gpd.read_parquet(path) for path in paths]
     systems = {part.crs.to_string() for part in parts}
     if len(systems) > 1:
@@ -255,18 +244,4 @@ def _query(sql: str, paths: Sequence[Path]) -> pd.DataFrame:
 @lru_cache(maxsize=1)
 def _engine() -> duckdb.DuckDBPyConnection:
     """Return the one DuckDB of this process, without data of its own: opening it takes longer than a commune."""
-    import duckdb  # noqa: PLC0415  (it weighs on memory until it is needed)
-
-    return duckdb.connect(config=dict(OFFLINE))
-
-
-def _typed(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """Return a table with the types of its schema: DuckDB gives back whole numbers with nulls as floats."""
-    kinds = {"text": "str", "float64": "float64", "bool": "bool"}
-    types = {
-        name: kinds.get(column.dtype, "Int64" if column.nullable else "int64")
-        for name, column in schema.columns.items()
-        if name in table.columns
-    }
-    typed: pd.DataFrame = table.astype(types)
-    return typed
+    return open_duckdb()
