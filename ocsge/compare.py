@@ -71,14 +71,6 @@ class Comparison:
     unclassified_m2: float = 0.0
     """Area of the objects of the reference left out because their codes tell no state."""
 
-    def objects(self) -> int:
-        """Return the number of objects, or of pieces, compared."""
-        return int(self._of("artif")["objects"].sum())
-
-    def area_m2(self) -> float:
-        """Return the area compared, m²."""
-        return float(self._of("artif")["area_m2"].sum())
-
     def agreement_pct(self, measure: str, *, by: str = "area_m2") -> float:
         """Return the share of the area (or of the ``objects``) on which a measure is the same, %; null of nothing."""
         table = self._of(measure)

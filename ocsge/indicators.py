@@ -1,8 +1,7 @@
 """Measure the stock of artificialised land of each commune, in hectares.
 
 Sums are those of whole pixels, made by DuckDB and divided once: they do not depend on the order of the rows,
-and the parts of a commune sum exactly to it. Hectares are not rounded here; :func:`round_largest_remainder`
-rounds parts for publication so that they still sum.
+and the parts of a commune sum exactly to it. Hectares are not rounded here.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from ocsge.tables import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from ocsge.rules import Rules
 
@@ -211,38 +210,6 @@ def stock_long(
     table["artif_area_ha"] = table["artif_area"].astype("float64") / per_ha
     table["millesime"] = millesime
     return typed(table, STOCK_LONG, where=WHERE)
-
-
-def round_largest_remainder(values: ArrayLike, *, decimals: int) -> NDArray[np.float64]:
-    """Round the parts of a whole so that they sum to the rounded whole.
-
-    Each part is rounded down, then the units still missing go to the parts with the largest remainders (ties:
-    the first). No part moves by a unit or more. A null part stays null and counts for nothing.
-
-    Parameters
-    ----------
-    values : array-like
-        Shape (n,), parts in any unit.
-    decimals : int
-        Decimals kept.
-
-    Examples
-    --------
-    >>> round_largest_remainder([1 / 3, 1 / 3, 1 / 3], decimals=2).tolist()
-    [0.34, 0.33, 0.33]
-    """
-    scale = 10**decimals
-    parts = np.asarray(values, dtype=np.float64) * scale
-    known = ~np.isnan(parts)
-    # a part that is a whole number of units but for the last bit of the product is that number
-    nearest = np.round(parts)
-    parts = np.where(np.abs(parts - nearest) < 1e-6, nearest, parts)
-    down = np.floor(parts)
-    missing = round(float(np.sum(parts[known]))) - int(np.sum(down[known]))
-    order = np.argsort(np.where(known, down - parts, np.inf), kind="stable")
-    down[order[:missing]] += 1
-    rounded: NDArray[np.float64] = down / scale
-    return rounded
 
 
 def _query(sql: str, polygons: pd.DataFrame) -> pd.DataFrame:

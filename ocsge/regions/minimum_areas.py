@@ -92,9 +92,6 @@ class Absorbed:
     key: NDArray[np.int32]
     """(regions,) key of the roots."""
 
-    filled: NDArray[np.bool_]
-    """(regions,) whether the region had no known cover and received one."""
-
 
 def clusters_are_whole(
     graph: RegionGraph, minimum: MinimumAreas, *, cut: NDArray[np.bool_], kept: NDArray[np.bool_]
@@ -137,9 +134,7 @@ def absorb(graph: RegionGraph, minimum: MinimumAreas) -> Absorbed:
     minimum
         Minimum areas and weights.
     """
-    cover = graph.key & 15
     key = graph.key.copy()
-    filled = cover == 0
     parent = np.arange(len(key), dtype=np.int32)
     area, zone = graph.area.copy(), graph.in_zone.copy()
     links = (graph.head, graph.tail, graph.neighbour, graph.length, graph.following)
@@ -163,7 +158,7 @@ def absorb(graph: RegionGraph, minimum: MinimumAreas) -> Absorbed:
             built_only,
         )
     root = _roots(parent)
-    return Absorbed(root=root, key=key, filled=filled)
+    return Absorbed(root=root, key=key)
 
 
 @njit(cache=True, nogil=True)
