@@ -49,9 +49,9 @@ def derive(
     keep_going: bool = False,
     progress: Progress | None = None,
 ) -> Derivation:
-    """Derive the polygons and the stock of a territory at a millésime, in hectares.
+    """Derive the polygons and the stock of a territory at each millésime, and the flow between them, in hectares.
 
-    Does not measure change, give legal advice or replace the official OCS GE.
+    Does not give legal advice or replace the official OCS GE.
 
     Parameters
     ----------
