@@ -11,6 +11,7 @@ import shapely
 
 from ocsge.catalog import Source, digest_of
 from ocsge.errors import CrsError, LayerError, ParameterError
+from ocsge.geometry_repair import polygonal
 from ocsge.layers import ReadReport, read_communes
 from ocsge.regions.evidence import CONTEXT, MAX_COMMUNES, TERRITORY
 from ocsge.regions.shapes import Channel, Shapes
@@ -199,7 +200,7 @@ def _with_units(domain: Domain, around: gpd.GeoDataFrame, area: shapely.Geometry
         geometries.append(outline)
         inside.append(area is None and code in asked)
         if area is not None and code in asked:
-            part = _polygonal(shapely.intersection(outline, area))
+            part = polygonal(np.array([shapely.intersection(outline, area)], dtype=object))[0]
             if not shapely.is_empty(part):
                 codes.append(code)
                 geometries.append(part)
@@ -219,13 +220,6 @@ def _with_units(domain: Domain, around: gpd.GeoDataFrame, area: shapely.Geometry
 def _on_whole_metres(grid: Grid, bounds: tuple[float, float, float, float]) -> Window:
     xmin, ymin, xmax, ymax = bounds
     return grid.window_of((np.floor(xmin), np.floor(ymin), np.ceil(xmax), np.ceil(ymax)))
-
-
-def _polygonal(geometry: shapely.Geometry) -> shapely.Geometry:
-    """Return the polygons of a geometry, without the lines and points an intersection may leave."""
-    parts = shapely.get_parts(geometry)
-    polygons: shapely.Geometry = shapely.multipolygons(parts[shapely.get_type_id(parts) == 3])
-    return polygons
 
 
 def _read_perimetre(path: Path, assume_crs: int | None) -> tuple[gpd.GeoDataFrame, int, int]:

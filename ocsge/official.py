@@ -18,6 +18,7 @@ from ocsge.artificialise import artificialise
 from ocsge.domain import Domain, domain_of, run_epsg
 from ocsge.errors import LayerError, ParameterError
 from ocsge.export import write_gpkg
+from ocsge.geometry_repair import polygonal
 from ocsge.grid import Grid
 from ocsge.indicators import stock, stock_long
 from ocsge.inputs import find_sources
@@ -293,7 +294,7 @@ def _cut(objects: gpd.GeoDataFrame, domain: Domain) -> gpd.GeoDataFrame:
     pieces["commune_cut"] = ~whole[chosen]
     pieces["area_px"] = area_cm2[chosen]
     pieces["area_m2"] = area_cm2[chosen] / CM2_PER_M2
-    pieces["geometry"] = _polygonal(cut[chosen])
+    pieces["geometry"] = polygonal(cut[chosen])
     return pieces.drop(columns="part")
 
 
@@ -307,15 +308,6 @@ def _units(domain: Domain) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
         # the ground of a perimeter that lies in no known commune
         grounds[n] = shapely.difference(grounds[n], shapely.union_all(named)) if len(named) else grounds[n]
     return codes, grounds
-
-
-def _polygonal(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Return geometries without the lines and points that a cut may leave."""
-    result = geometries.copy()
-    for n in np.flatnonzero(shapely.get_type_id(geometries) == 7):
-        parts = shapely.get_parts(geometries[n])
-        result[n] = shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
-    return result
 
 
 def _named(domain: Domain) -> pd.DataFrame:

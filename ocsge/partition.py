@@ -13,7 +13,7 @@ from ocsge.drawing import draw
 from ocsge.errors import RasterError
 from ocsge.regions.adjacency import piece_adjacency
 from ocsge.regions.composition import Composed, anchored_keys, composed_keys, tree_share
-from ocsge.regions.evidence import CORRECTED_RULE, OSSATURE_SHIFT, USAGE_SHIFT
+from ocsge.regions.evidence import CORRECTED_RULE, OSSATURE_SHIFT, cover_of, usage_of
 from ocsge.regions.pieces import DEFAULT_COVER, PARK, PARK_AND_PHOTOVOLTAIC, PHOTOVOLTAIC, at_edge, recoded
 from ocsge.tables import CORRECTED_USAGE_RULE
 from ocsge.usage import usage_steps
@@ -76,7 +76,7 @@ def partition(
     pieces, became = recoded(pieces, key)
     cut = np.zeros(len(pieces.value), dtype=np.bool_)
     np.logical_or.at(cut, became, goes_on)
-    cover, usage = pieces.key & 15, pieces.key >> USAGE_SHIFT & 31
+    cover, usage = cover_of(pieces.key), usage_of(pieces.key)
     if len(cover) == 0 or not ((cover > 0) & (cover <= len(rules.couverture_codes))).all() or not (usage > 0).all():
         raise RasterError(
             "the class raster says nothing of the whole domain; check its extent, its nodata value and --numbering"
@@ -129,7 +129,7 @@ def _goes_on_over_a_border(pieces: Pieces) -> NDArray[np.bool_]:
 
 def _object_px(pieces: Pieces, pairs: NDArray[np.int64], built: int) -> NDArray[np.int64]:
     """Return the pixels of the object each piece belongs to: of built ground, also what lies over a border."""
-    same = pairs[(pieces.key[pairs[:, 0]] == pieces.key[pairs[:, 1]]) & (pieces.key[pairs[:, 0]] & 15 == built)]
+    same = pairs[(pieces.key[pairs[:, 0]] == pieces.key[pairs[:, 1]]) & (cover_of(pieces.key[pairs[:, 0]]) == built)]
     first = np.arange(len(pieces.value))
     changed = True
     while changed:  # a building crosses few borders: the smallest number of a group spreads in as many steps

@@ -18,10 +18,11 @@ Bits 0–9 are the *key*: connected pixels of one key are one region. :data:`OUT
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 from ocsge.regions.runs import Runs
 from ocsge.regions.shapes import Channel
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 USAGE_SHIFT, OSSATURE_SHIFT, ZONE_SHIFT, RULE_SHIFT, DEFAULT_SHIFT, COMMUNE_SHIFT, PARK_SHIFT = 4, 9, 10, 11, 17, 18, 30
 KEY_MASK = 0x3FF
+_COVER_MASK, _USAGE_MASK = 0xF, 0x1F
 OUTSIDE = 0x3FF
 """Value of the pixels outside the domain."""
 UNSEEN = 0x3FE
@@ -62,6 +64,18 @@ OVERRIDE, COMPLETE, IGNORE, CORRECTED = 0, 1, 2, 3
 
 ``CORRECTED`` is a correction: the raster is not heard there, not even for a usage, and nothing is built there
 unless the correction says so."""
+
+
+@register_jitable
+def cover_of(key: Any) -> Any:
+    """Return the cover index of a key, or of each key of an array."""
+    return key & _COVER_MASK
+
+
+@register_jitable
+def usage_of(key: Any) -> Any:
+    """Return the usage index of a key, or of each key of an array."""
+    return (key >> USAGE_SHIFT) & _USAGE_MASK
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from ocsge.regions.evidence import (
     PARK_SHIFT,
     RULE_SHIFT,
     ZONE_SHIFT,
+    cover_of,
 )
 from ocsge.regions.graph import RegionGraph, label_runs
 from ocsge.regions.runs import Runs, first_of_equals, joined
@@ -272,7 +273,7 @@ def _accumulate(  # type: ignore[no-untyped-def]
                 a = end
                 if g < 0:
                     continue
-                cover_px[g, v & 15] += size
+                cover_px[g, cover_of(v)] += size
                 rule_px[g, (v >> RULE_SHIFT) & CORRECTED_RULE] += size
                 park, photovoltaic = (v >> PARK_SHIFT) & 1, (v >> (PARK_SHIFT + 1)) & 1
                 if park:
