@@ -17,11 +17,13 @@ from ocsge.columns import canonical_column, empty_column
 from ocsge.errors import CrsError, LayerError
 from ocsge.geometry_repair import Invalid, repair
 from ocsge.vector_files import VectorLayer, check_plausible, count_without_geometry, probe_vector_layer, read_features
+from ocsge.vector_placement import crs_of, placed, same_crs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocsge.catalog_schema import Layer
+    from ocsge.vector_files import RawFeatures
 
 Bounds = tuple[float, float, float, float]
 
@@ -95,34 +97,12 @@ class LayerRead:
     report: ReadReport
 
 
-def _crs_of(found: VectorLayer, *, assume_crs: int | str | None, where: str) -> CRS:
-    if found.crs is None and assume_crs is None:
-        raise CrsError(f"{where}: declares no CRS; give it with --assume-crs, for instance 2154")
-    try:
-        return CRS.from_user_input(found.crs if found.crs is not None else assume_crs)
-    except ProjError as error:
-        raise CrsError(f"{where}: CRS {found.crs or assume_crs!r} is not known; give --assume-crs") from error
-
-
-def _same_crs(crs: CRS, epsg: int) -> bool:
-    return bool(crs.to_epsg() == epsg or crs.equals(CRS.from_epsg(epsg), ignore_axis_order=True))
-
-
 def _bounds_in(bounds: Bounds | None, *, epsg: int, crs: CRS) -> Bounds | None:
-    if bounds is None or _same_crs(crs, epsg):
+    if bounds is None or same_crs(crs, epsg):
         return bounds
     transformer = Transformer.from_crs(epsg, crs, always_xy=True)
     xmin, ymin, xmax, ymax = transformer.transform_bounds(*bounds, densify_pts=21)
     return (xmin, ymin, xmax, ymax)
-
-
-def _reproject(frame: gpd.GeoDataFrame, *, crs: CRS, epsg: int, where: str) -> tuple[gpd.GeoDataFrame, int]:
-    if _same_crs(crs, epsg):
-        return frame.set_crs(epsg, allow_override=True), 0
-    projected = frame.set_crs(crs, allow_override=True).to_crs(epsg)
-    if len(projected) and not np.isfinite(projected.total_bounds).all() and not projected.geometry.isna().all():
-        raise CrsError(f"{where}: coordinates cannot be expressed in EPSG:{epsg}; is its CRS right?")
-    return projected, len(projected)
 
 
 def _canonical(raw: pd.DataFrame, entry: Layer, names: dict[str, str]) -> tuple[pd.DataFrame, int]:
@@ -135,25 +115,33 @@ def _canonical(raw: pd.DataFrame, entry: Layer, names: dict[str, str]) -> tuple[
     return pd.DataFrame(columns, index=raw.index), unreadable
 
 
-def _read_source(
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """The features of a file that have a geometry, in the CRS of the run, and what reading them took."""
+
+    frame: gpd.GeoDataFrame
+    raw: RawFeatures
+    null: int
+    """Features read without geometry."""
+    unplaced: int
+    """Features without geometry that a box leaves unread."""
+    reprojected: int
+
+
+def _read_placed(
     source: Source,
-    entry: Layer,
+    found: VectorLayer,
     *,
+    columns: list[str],
     bounds: Bounds | None,
     epsg: int,
     invalid: Invalid,
     encoding: str | None,
     assume_crs: int | str | None,
-) -> tuple[gpd.GeoDataFrame, ReadReport]:
-    where = f"{source.path} layer {source.layer_name or source.path.stem}"
-    found = probe_vector_layer(source.path, source.layer_name)
-    if missing := entry.missing_from(found.fields):
-        raise LayerError(
-            f"{where}: {source.product} {entry.id} needs {', '.join(missing)}; "
-            f"fields found: {', '.join(found.fields) or 'none'}"
-        )
-    crs = _crs_of(found, assume_crs=assume_crs, where=where)
-    names = entry.fields_of(found.fields)
+    where: str,
+) -> _Placed:
+    """Read the features of a file within the bounds of the run, into its CRS."""
+    crs = crs_of(found, assume_crs=assume_crs, where=where)
     try:
         if found.bounds is not None and np.isfinite(found.bounds).all():
             # before the box of the run selects features: in a wrong CRS it would select none, without a word
@@ -161,7 +149,7 @@ def _read_source(
         raw = read_features(
             source.path,
             source.layer_name,
-            columns=sorted(set(names.values())),
+            columns=columns,
             bbox=_bounds_in(bounds, epsg=epsg, crs=crs),
             encoding=encoding,
             stop_on_invalid=invalid == "stop",
@@ -172,9 +160,43 @@ def _read_source(
         if len(kept):
             check_plausible(tuple(kept.total_bounds), crs=crs, where=where)
         unplaced = 0 if bounds is None else count_without_geometry(source.path, source.layer_name, found)
-        kept, reprojected = _reproject(kept, crs=crs, epsg=epsg, where=where)
+        frame, reprojected = placed(kept, crs=crs, epsg=epsg, where=where)
     except ProjError as error:
         raise CrsError(f"{where}: its CRS cannot be used ({error}); correct it") from error
+    return _Placed(frame=frame, raw=raw, null=int(null.sum()), unplaced=unplaced, reprojected=reprojected)
+
+
+def _read_source(
+    source: Source,
+    entry: Layer,
+    *,
+    bounds: Bounds | None,
+    epsg: int,
+    invalid: Invalid,
+    encoding: str | None,
+    assume_crs: int | str | None,
+) -> tuple[gpd.GeoDataFrame, ReadReport]:
+    """Return the features of a source in the columns of the catalogue, and what reading them met and did."""
+    where = f"{source.path} layer {source.layer_name or source.path.stem}"
+    found = probe_vector_layer(source.path, source.layer_name)
+    if missing := entry.missing_from(found.fields):
+        raise LayerError(
+            f"{where}: {source.product} {entry.id} needs {', '.join(missing)}; "
+            f"fields found: {', '.join(found.fields) or 'none'}"
+        )
+    names = entry.fields_of(found.fields)
+    read = _read_placed(
+        source,
+        found,
+        columns=sorted(set(names.values())),
+        bounds=bounds,
+        epsg=epsg,
+        invalid=invalid,
+        encoding=encoding,
+        assume_crs=assume_crs,
+        where=where,
+    )
+    kept = read.frame
     columns, unreadable_values = _canonical(kept.drop(columns=kept.geometry.name), entry, names)
     identifiers = columns["cleabs"].fillna("").to_numpy() if "cleabs" in columns else np.full(len(kept), "")
     labels = np.array([name or fid for name, fid in zip(identifiers, kept.index, strict=True)], dtype=object)
@@ -184,14 +206,14 @@ def _read_source(
     report = ReadReport(
         layer=entry.id,
         sources=(source,),
-        read=len(raw.frame) + unplaced,
-        null_or_empty=unplaced + int(null.sum()) - raw.unreadable + int(lost.sum()) - fixed.other_kind,
-        unreadable=raw.unreadable,
+        read=len(read.raw.frame) + read.unplaced,
+        null_or_empty=read.unplaced + read.null - read.raw.unreadable + int(lost.sum()) - fixed.other_kind,
+        unreadable=read.raw.unreadable,
         other_kind=fixed.other_kind,
-        repaired=fixed.repaired + raw.closed,
+        repaired=fixed.repaired + read.raw.closed,
         repaired_area_m2=fixed.area_change_m2,
         unreadable_values=unreadable_values,
-        reprojected=reprojected,
+        reprojected=read.reprojected,
     )
     return result[~lost], report
 

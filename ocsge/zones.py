@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import geopandas as gpd
 import numpy as np
 import shapely
-from pyproj import CRS
 from pyproj.exceptions import ProjError
 
 from ocsge.errors import CrsError, LayerError, ParameterError
 from ocsge.geometry_repair import repair
-from ocsge.vector_files import VectorLayer, check_plausible, list_vector_layers, read_features
+from ocsge.vector_files import VectorLayer, check_plausible, read_features
+from ocsge.vector_placement import crs_of, names_of, placed, spatial_layers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +80,12 @@ def read_zones(
     kept = raw[~(shapely.is_missing(shapes) | shapely.is_empty(shapes))]
     if kept.empty:
         raise LayerError(f"{where}: holds no polygon; give a layer of polygons")
-    drawn = np.asarray(_placed(kept, found, epsg=epsg, assume_crs=assume_crs, where=where).geometry.values)
+    crs = crs_of(found, assume_crs=assume_crs, where=where, example=epsg)
+    try:
+        check_plausible(tuple(kept.total_bounds.tolist()), crs=crs, where=where)
+        drawn = np.asarray(placed(kept, crs=crs, epsg=epsg, where=where)[0].geometry.values)
+    except ProjError as error:
+        raise CrsError(f"{where}: its CRS cannot be used ({error}); correct it") from error
     names = kept.index.astype(str).to_numpy(object) if name_field is None else _names(kept, name_field, where)
     fixed = repair(drawn, kind="polygon", invalid=invalid, where=where, names=np.asarray(kept.index, dtype=object))
     polygons = ~(shapely.is_missing(fixed.geometries) | shapely.is_empty(fixed.geometries))
@@ -96,32 +101,13 @@ def read_zones(
 
 
 def _layer(path: Path, layer: str | None) -> VectorLayer:
-    spatial = [found for found in list_vector_layers(path) if found.has_geometry]
-    names = ", ".join(found.name for found in spatial) or "none"
-    if layer is not None:
-        spatial = [found for found in spatial if found.name == layer]
-        if not spatial:
-            raise ParameterError(f"{path}: has no layer {layer!r} with geometry; layers found: {names}")
-    if len(spatial) != 1:
-        raise ParameterError(f"{path}: say which layer holds the zones; layers found: {names}")
-    return spatial[0]
-
-
-def _placed(
-    frame: gpd.GeoDataFrame, found: VectorLayer, *, epsg: int, assume_crs: int | None, where: str
-) -> gpd.GeoDataFrame:
-    """Return features in the CRS asked for."""
-    if found.crs is None and assume_crs is None:
-        raise CrsError(f"{where}: declares no CRS; give it with --assume-crs, for instance {epsg}")
-    try:
-        crs = CRS.from_user_input(found.crs if found.crs is not None else assume_crs)
-        check_plausible(tuple(frame.total_bounds.tolist()), crs=crs, where=where)
-        placed = frame.set_crs(crs, allow_override=True).to_crs(epsg)
-    except ProjError as error:
-        raise CrsError(f"{where}: its CRS cannot be used ({error}); correct it") from error
-    if not np.isfinite(placed.total_bounds).all():
-        raise CrsError(f"{where}: coordinates cannot be expressed in EPSG:{epsg}; is its CRS right?")
-    return placed
+    every = spatial_layers(path)
+    chosen = every if layer is None else tuple(found for found in every if found.name == layer)
+    if layer is not None and not chosen:
+        raise ParameterError(f"{path}: has no layer {layer!r} with geometry; layers found: {names_of(every)}")
+    if len(chosen) != 1:
+        raise ParameterError(f"{path}: say which layer holds the zones; layers found: {names_of(every)}")
+    return chosen[0]
 
 
 def _names(frame: gpd.GeoDataFrame, field: str, where: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
