@@ -56,9 +56,10 @@ def flow(first: pd.DataFrame, second: pd.DataFrame, changes: pd.DataFrame) -> pd
     Returns
     -------
     pandas.DataFrame
-        Table ``FLOW``, one row a commune, by code. ``gain_ha − loss_ha = net_ha = stock_2_ha − stock_1_ha``. A commune
-        whose land did not change has 0; one that either state says nothing of has nulls. ``flags`` are those of both
-        states, each once; ``coverage_pct`` is the smaller one.
+        Table ``FLOW``, one row a commune, by code. ``gain_ha − loss_ha = net_ha = stock_2_ha − stock_1_ha``;
+        ``net_min_ha`` and ``net_max_ha`` bound it over the readings of default usages, the same at both years. A
+        commune whose land did not change has 0; one that either state says nothing of has nulls. ``flags`` are those
+        of both states, each once; ``coverage_pct`` is the smaller one.
 
     Raises
     ------
@@ -79,9 +80,14 @@ def flow(first: pd.DataFrame, second: pd.DataFrame, changes: pd.DataFrame) -> pd
         for name, written in _OF_EACH_STATE.items():
             table[written.format(k=k)] = state[name]
     for name, written in _OF_THE_LAST_STATE.items():
-        table[written] = two[name] if name in two else float("nan")
+        table[written] = two[name]
     for measure in ("gain", "loss", "net", "gain_impermeable", "loss_impermeable"):
         table[f"{measure}_ha"] = sums[measure].fillna(0.0).where(known)
+    # the usages that a default rule gave are read the same way at both years: least, as they are, most artificialised
+    readings = pd.concat(
+        [table["net_ha"], *(two[name] - one[name] for name in ("artif_min_ha", "artif_max_ha"))], axis=1
+    )
+    table["net_min_ha"], table["net_max_ha"] = readings.min(axis=1), readings.max(axis=1)
     table["net_ha_an"] = table["net_ha"] / (pair[1] - pair[0])
     table["coverage_pct"] = pd.concat([one["coverage_pct"], two["coverage_pct"]], axis=1).min(axis=1, skipna=False)
     table["flags"] = [

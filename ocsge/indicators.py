@@ -21,6 +21,7 @@ from ocsge.tables import (
     M2_PER_HECTARE,
     REASON_MARKERS,
     STOCK,
+    STOCK_INTERVALS,
     STOCK_LONG,
     pixels_per_m2,
     require,
@@ -113,6 +114,7 @@ def stock(
     source: str = "derived",
     model: str = "",
     communes: pd.DataFrame | None = None,
+    intervals: pd.DataFrame | None = None,
     flags: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Measure the stock of artificialised land of each commune, in hectares.
@@ -133,6 +135,9 @@ def stock(
         Table ``COMMUNES``, the communes of the territory: names, codes, population, and outlines in a
         projected CRS, metres. Without it the rows are the communes that have polygons, and what it would tell
         is null.
+    intervals : pandas.DataFrame, optional
+        Table ``STOCK_INTERVALS``: the stock adjusted for the errors of the class raster; without it the two columns
+        are null.
     flags : sequence of str
         What is true of the whole run, ``preview`` or ``default_cover`` for instance.
 
@@ -167,6 +172,12 @@ def stock(
     extent = table["outline_ha"].fillna(hectares["surface"])
     # pixels that straddle the outline can sum to slightly more than it
     table["coverage_pct"] = (100 * covered / extent).clip(upper=100)
+    if intervals is not None:
+        require(intervals, STOCK_INTERVALS, where=f"{WHERE}.stock")
+    of_class_errors = pd.DataFrame(columns=["commune_code"]) if intervals is None else intervals
+    for name in ("stock_adjusted_ha", "ci95_ha"):
+        adjusted = of_class_errors.set_index("commune_code").get(name, pd.Series(dtype="float64"))
+        table[name] = adjusted.reindex(table.index).astype("float64")
     table["millesime"] = millesime
     table["source"] = source
     table["model"] = model

@@ -14,6 +14,7 @@ from ocsge.class_numbers import numbered_classes
 from ocsge.covers import cover_layers
 from ocsge.errors import CodeError, DataError, LayerError, ParameterError, RasterError
 from ocsge.layers import LayerRead, ReadReport, read_layer
+from ocsge.products.confusion import Confusion, confusion_beside, read_confusion
 from ocsge.products.cosia import RasterTile, meets, overlap_warning, place_tiles, raster_files
 from ocsge.publish import file_sha256
 from ocsge.usage import usage_layers
@@ -64,6 +65,12 @@ class ClassEvidence:
 
     model: str = ""
     """Name of the model that made the raster, as its tag says; several are joined by ``+``; empty when unknown."""
+
+    confusion: Confusion | None = None
+    """Samples of that model, from the file beside the raster; None without such a file."""
+
+    confusion_sha256: str = ""
+    """Digest of the file of the samples; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +264,8 @@ def find_class_evidence(
         sources, cosia = recognise(cosia, layer=VECTOR), None
     rasters = raster_files(cosia) if cosia is not None else [s.path for s in sources if s.layer == RASTER]
     if rasters:
-        return _raster_evidence(rasters, domain=domain, rules=rules, numbering=numbering, resample=resample)
+        places = [cosia] if cosia is not None else [*rasters, *dict.fromkeys(path.parent for path in rasters)]
+        return _raster_evidence(rasters, places, domain=domain, rules=rules, numbering=numbering, resample=resample)
     if numbering is not None:
         raise ParameterError(
             f"--numbering {numbering}: there is no class raster to number; give one with --cosia, or leave it out"
@@ -268,11 +276,19 @@ def find_class_evidence(
 
 
 def _raster_evidence(
-    paths: list[Path], *, domain: Domain, rules: Rules, numbering: str | None, resample: bool
+    paths: list[Path],
+    places: Sequence[Path],
+    *,
+    domain: Domain,
+    rules: Rules,
+    numbering: str | None,
+    resample: bool,
 ) -> ClassEvidence:
+    """Return the evidence of raster files; their confusion matrix stands beside one of the places."""
     tiles = place_tiles(paths, grid=domain.grid, resample=resample)
     _check_meets(tiles, domain)
     numbering, model = numbering_and_model(tiles, numbering, rules=rules)
+    confusion = _confusion_file(places)
     return ClassEvidence(
         numbering=numbering,
         tiles=tuple(tiles),
@@ -280,7 +296,22 @@ def _raster_evidence(
         sha256=tuple(file_sha256(tile.path) for tile in tiles),
         warnings=overlap_warning(tiles, grid=domain.grid, window=domain.window),
         model=model,
+        confusion=None
+        if confusion is None
+        else read_confusion(confusion, rules=rules, numbering=numbering, model=model),
+        confusion_sha256="" if confusion is None else file_sha256(confusion),
     )
+
+
+def _confusion_file(places: Sequence[Path]) -> Path | None:
+    """Return the one confusion matrix beside some rasters or folders of dalles, or None."""
+    found = list(dict.fromkeys(path for place in places if (path := confusion_beside(place)) is not None))
+    if len(found) > 1:
+        raise DataError(
+            f"{found[0]}, {found[1]}: several confusion matrices for one mosaic; keep one, beside the folder of the "
+            "dalles"
+        )
+    return found[0] if found else None
 
 
 def numbering_and_model(tiles: Sequence[RasterTile], numbering: str | None, *, rules: Rules) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from rasterio.errors import RasterioIOError
 from ocsge.catalog import check_run_epsg
 from ocsge.class_areas import ClassCounts, Method, count_classes
 from ocsge.class_numbers import numbered_classes
-from ocsge.errors import CrsError, DataError, RasterError
+from ocsge.errors import CrsError, RasterError
 from ocsge.grid import Grid
 from ocsge.inputs import numbering_and_model
 from ocsge.products.confusion import Confusion, confusion_beside, read_confusion
@@ -128,7 +128,9 @@ def measure_raster(
     tiles = place_tiles(paths, grid=grid, resample=resample)
     numbering, model = numbering_and_model(tiles, numbering, rules=rules)
     confusion = confusion if confusion is not None else confusion_beside(raster)
-    matrix = None if confusion is None else _matrix(confusion, rules=rules, numbering=numbering, model=model)
+    matrix = None
+    if confusion is not None:
+        matrix = read_confusion(confusion, rules=rules, numbering=numbering, model=model)
     read = read_zones(zones, epsg=grid.epsg, layer=layer, name_field=name_field, invalid=invalid, assume_crs=assume_crs)
     ground = np.asarray(read.frame.geometry.values)
     _check_meets(tiles, ground, grid=grid, raster=raster, zones=zones)
@@ -167,15 +169,6 @@ def _grid(path: Path, resolution_m: float | None) -> Grid:
         )
     check_run_epsg(int(epsg))
     return Grid.at_resolution(epsg=int(epsg), resolution_m=side if resolution_m is None else resolution_m)
-
-
-def _matrix(path: Path, *, rules: Rules, numbering: str, model: str) -> Confusion:
-    matrix = read_confusion(path, rules=rules, numbering=numbering)
-    if matrix.model and model and matrix.model != model:
-        raise DataError(
-            f"{path}: is of the model {matrix.model!r}, the raster was made by {model!r}; give the matrix of its model"
-        )
-    return matrix
 
 
 def _check_meets(

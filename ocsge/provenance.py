@@ -13,7 +13,7 @@ from ocsge.catalog import load_catalog
 from ocsge.store import artefact_key, code_version
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import geopandas as gpd
 
@@ -48,7 +48,7 @@ def run_key(
         sources=sorted(
             [source.layer, source.sha256, source.layer_name or "", source.edition or ""] for source in sources
         ),
-        classes=None if classes is None else [classes.numbering, list(classes.sha256)],
+        classes=None if classes is None else [classes.numbering, list(classes.sha256), classes.confusion_sha256],
         resampled=classes is not None and any(tile.resampled for tile in classes.tiles),
         extent=extent,
         units=list(domain.unit_codes),
@@ -89,8 +89,12 @@ def provenance_of(
     millesime: int,
     flags: Sequence[str],
     corrections: Sequence[dict[str, object]],
+    no_interval: Mapping[str, str],
 ) -> dict[str, object]:
-    """Return what a result was made from, as JSON values without time nor place: equal runs give equal bytes."""
+    """Return what a result was made from, as JSON values without time nor place: equal runs give equal bytes.
+
+    ``no_interval`` says of each commune why its stock has no interval, "" when it has one.
+    """
     reports = [*domain.reports, *(classes.reports if classes else ()), *found.inputs.reports]
     return {
         "key": key,
@@ -109,6 +113,9 @@ def provenance_of(
             "model": classes.model or None,
             "files": [tile.path.name for tile in classes.tiles],
             "sha256": list(classes.sha256),
+            "confusion": None
+            if classes.confusion is None
+            else {"source": classes.confusion.source, "sha256": classes.confusion_sha256},
         },
         "default_cover": rules.default_cover_code if classes is None else None,
         "sources": [
@@ -123,6 +130,7 @@ def provenance_of(
         ],
         "layers": [_without_paths(report.as_dict()) for report in reports],
         "corrections": list(corrections),
+        "no_interval": dict(no_interval),
         "flags": list(flags),
         "warnings": [*(classes.warnings if classes else ()), *(remark.text for remark in remarks)],
     }

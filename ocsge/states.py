@@ -32,6 +32,7 @@ from ocsge.inputs import ClassEvidence, find_class_evidence, find_sources, layer
 from ocsge.partition import partition
 from ocsge.provenance import NATIVE_RESOLUTION_M, credit_of, provenance_of, run_flags, run_key
 from ocsge.run import usable_cores, workers_kept
+from ocsge.stock_intervals import stock_intervals
 from ocsge.store import artefact_key
 from ocsge.windowed_run import Found, Progress, WindowedRun
 
@@ -199,7 +200,7 @@ def measure(
                 f"{context_m:.0f} m around the territory are not enough to decide its small regions; please report it "
                 "with the data"
             )
-    return _measured(request, rules, sources, prepared, found, remarks, tell)
+    return _measured(request, rules, sources, prepared, found, remarks, execution)
 
 
 def _prepared(
@@ -312,10 +313,10 @@ def _measured(
     prepared: _Prepared,
     found: Sequence[Found],
     remarks: Sequence[Sequence[Remark]],
-    tell: Progress,
+    execution: Execution,
 ) -> Measured:
     """Draw the polygons of each state, decide them, and measure stocks and flows."""
-    domain = prepared.domain
+    domain, tell = prepared.domain, execution.progress
     states, measured = [], []
     composed: Composed | None = None
     for place, millesime in enumerate(request.millesimes):
@@ -332,7 +333,11 @@ def _measured(
         decided = artificialise(part.polygons, part.adjacency, rules)
         decided = decided.drop(columns="object_px")  # of an object over a border, not of the polygon
         states.append(State(millesime=millesime, pieces=part.pieces, polygons=decided))
-        measured.append(_measured_state(states[-1], rules, sources, prepared, found[place], remarks[place], place))
+        measured.append(
+            _measured_state(
+                states[-1], rules, sources, prepared, found[place], remarks[place], place, threads=execution.threads
+            )
+        )
     tell("artificialisation", len(found), len(found))
     pairs = []
     for place, (first, second) in enumerate(pairwise(states)):
@@ -364,6 +369,8 @@ def _measured_state(
     found: Found,
     remarks: Sequence[Remark],
     place: int,
+    *,
+    threads: int,
 ) -> MeasuredState:
     """Measure the stock of a decided state, and say where it comes from."""
     domain, classes = prepared.domain, prepared.classes[place]
@@ -374,12 +381,22 @@ def _measured_state(
     ours.insert(1, "millesime", np.full(len(ours), state.millesime, dtype=np.int64))
     remarks = [*remarks, *check_dates(found.inputs.reports, millesime=state.millesime)]
     flags = run_flags(domain, classes, remarks, official_zone=found.official_zone, anchored=place > 0)
+    intervals = stock_intervals(
+        ours,
+        tiles=() if classes is None else classes.tiles,
+        grid=domain.grid,
+        rules=rules,
+        numbering=None if classes is None else classes.numbering,
+        confusion=None if classes is None else classes.confusion,
+        threads=threads,
+    )
     table = stock(
         ours,
         rules,
         millesime=state.millesime,
         model="" if classes is None else classes.model,
         communes=_named_communes(domain, ours),
+        intervals=intervals,
         flags=flags,
     )
     provenance = provenance_of(
@@ -393,6 +410,7 @@ def _measured_state(
         corrections=applied,
         millesime=state.millesime,
         flags=flags,
+        no_interval=dict(zip(intervals["commune_code"], intervals["no_interval"], strict=True)),
     )
     return MeasuredState(
         millesime=state.millesime,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ocsge.class_areas import count_classes
 from ocsge.errors import DataError
-from ocsge.tables import M2_PER_HECTARE, Column, Schema, typed
+from ocsge.tables import M2_PER_HECTARE, STOCK_INTERVALS, typed
 from ocsge.uncertainty import NO_MATRIX, Estimate, stock_estimate
 
 if TYPE_CHECKING:
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
 
 WHERE = "stock_intervals"
 NO_RASTER = "no class raster"
-
-STOCK_INTERVALS = Schema(
-    "STOCK_INTERVALS",
-    {
-        "commune_code": Column("text"),
-        "stock_adjusted_ha": Column("float64", "ha", nullable=True),
-        "ci95_ha": Column("float64", "ha", nullable=True),
-        "no_interval": Column("text"),
-    },
-)
-"""One row a commune; without interval both areas are null and ``no_interval`` says why."""
 
 
 def stock_intervals(
@@ -69,7 +58,7 @@ def stock_intervals(
     Returns
     -------
     pandas.DataFrame
-        Table :data:`STOCK_INTERVALS`, one row a commune that has polygons, by code. The interval stands around
+        Table ``STOCK_INTERVALS``, one row a commune that has polygons, by code. The interval stands around
         ``stock_adjusted_ha``, not around the stock.
 
     Raises

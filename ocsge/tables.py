@@ -165,6 +165,8 @@ STOCK = _schema(
         "stock_after_exemptions_ha": _HECTARES,
         "artif_min_ha": _HECTARES,
         "artif_max_ha": _HECTARES,
+        "stock_adjusted_ha": _HECTARES,
+        "ci95_ha": _HECTARES,
         "usage_default_pct": _PERCENT,
         "filled_ha": _HECTARES,
         "default_cover_ha": _HECTARES,
@@ -175,6 +177,17 @@ STOCK = _schema(
     },
 )
 """One row a commune and millésime; the measures are null where the commune has no polygon."""
+
+STOCK_INTERVALS = _schema(
+    "STOCK_INTERVALS",
+    {
+        "commune_code": _CODE,
+        "stock_adjusted_ha": _HECTARES,
+        "ci95_ha": _HECTARES,
+        "no_interval": _CODE,
+    },
+)
+"""One row a commune; without interval both areas are null and ``no_interval`` says why."""
 
 STOCK_LONG = _schema(
     "STOCK_LONG",
@@ -239,6 +252,8 @@ FLOW = _schema(
         "gain_ha": _HECTARES,
         "loss_ha": _HECTARES,
         "net_ha": _HECTARES,
+        "net_min_ha": _HECTARES,
+        "net_max_ha": _HECTARES,
         "net_ha_an": Column("float64", "ha a year", nullable=True),
         "stock_impermeable_1_ha": _HECTARES,
         "stock_impermeable_2_ha": _HECTARES,

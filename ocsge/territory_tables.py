@@ -80,8 +80,8 @@ _QUALITY = {
     "rules_version": _CODE,
     "flags": _CODE,
 }
-_NOT_SUMMED = frozenset({"surface_ha", "outline_ha", "ci95_2_ha"})
-"""Extents, and an interval: the errors of communes under one model are not independent, so intervals do not add."""
+_NOT_SUMMED = frozenset({"surface_ha", "outline_ha", "stock_adjusted_ha", "ci95_ha", "ci95_2_ha"})
+"""Extents, and intervals: the errors of communes under one model are not independent, so intervals do not add."""
 
 
 def summed_columns(schema: Schema) -> tuple[str, ...]:

@@ -102,3 +102,12 @@ def test_each_dimension_of_the_transitions_sums_to_the_surface_its_gains_to_the_
     cover = found[found["dimension"] == "couverture"].set_index(["code_1", "code_2"])["area_ha"]
     assert cover["CS2.2.1", "CS2.2.1"] == 3.5
     assert cover["CS2.2.1", "CS1.1.1.2"] == 1.0
+
+
+def test_the_bounds_of_the_net_flow_read_default_usages_alike_at_both_years():
+    first, second = stock_of(2019, c01004=2.0), stock_of(2022, c01004=4.0)
+    first["artif_min_ha"], first["artif_max_ha"] = 1.0, 5.0
+    second["artif_min_ha"], second["artif_max_ha"] = 3.5, 5.5
+    (row,) = flow(first, second, coverage(piece(FIELD, LAWN, 20_000))).itertuples()
+    # least artificialised: 3.5 − 1.0; as derived: 4.0 − 2.0; most: 5.5 − 5.0
+    assert (row.net_min_ha, row.net_ha, row.net_max_ha) == (0.5, 2.0, 2.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 OLEMPS = shapely.Point(664_392, 6_360_610)
 
 
-def frame(*shapes: shapely.Geometry, epsg: int | None = 2154) -> gpd.GeoDataFrame:
+def frame(*shapes: shapely.Geometry, epsg: int = 2154) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame({"nom": ["x"] * len(shapes)}, geometry=list(shapes), crs=epsg)
 
 
-def written(path: Path, *layers: str, epsg: int | None = 2154) -> Path:
+def written(path: Path, *layers: str, epsg: int = 2154) -> Path:
     for layer in layers:
         frame(square(), epsg=epsg).to_file(path, layer=layer, engine="pyogrio")
     return path
@@ -47,7 +48,7 @@ def test_no_layer_is_said() -> None:
 
 
 def test_a_layer_that_declares_no_crs_takes_the_assumed_one_and_no_other(tmp_path: Path) -> None:
-    (bare,) = list_vector_layers(written(tmp_path / "bare.shp", "bare", epsg=None))
+    bare = replace(only_layer(written(tmp_path / "zac.gpkg", "zac"), what="a perimeter"), crs=None)
     assert crs_of(bare, assume_crs=2154, where="bare").to_epsg() == 2154
     with pytest.raises(CrsError, match=r"^bare: declares no CRS; give it with --assume-crs, for instance 2975$"):
         crs_of(bare, assume_crs=None, where="bare", example=2975)
@@ -56,7 +57,7 @@ def test_a_layer_that_declares_no_crs_takes_the_assumed_one_and_no_other(tmp_pat
 
 
 def test_an_assumed_crs_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    (bare,) = list_vector_layers(written(tmp_path / "bare.shp", "bare", epsg=None))
+    bare = replace(only_layer(written(tmp_path / "zac.gpkg", "zac"), what="a perimeter"), crs=None)
     with pytest.raises(CrsError, match="CRS 999999 is not known"):
         crs_of(bare, assume_crs=999_999, where="bare")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -226,9 +226,18 @@ def _print_stock(console: Console, result: Derivation, millesime: int) -> None:
         console.print(
             f"{row.commune_code}: {number(row.stock_impermeable_ha, 1)} ha impermeable; matrix alone "
             f"{number(row.matrix_ha, 1)} ha; default usage {number(row.usage_default_pct, 1)} % of the surface; "
-            f"coverage {number(row.coverage_pct, 1)} %; flags: {str(row.flags).replace('+', ', ') or 'none'}",
+            f"coverage {number(row.coverage_pct, 1)} %; {_interval(row)}"
+            f"flags: {str(row.flags).replace('+', ', ') or 'none'}",
             highlight=False,
         )
+
+
+def _interval(stock: Any) -> str:
+    """Return what the errors of the class raster's model make of a stock; nothing without a confusion matrix."""
+    if not _text(stock.ci95_ha):
+        return ""
+    adjusted, half = number(stock.stock_adjusted_ha, 1), number(stock.ci95_ha, 1)
+    return f"adjusted for the errors of the class raster {adjusted} ± {half} ha (95 %); "
 
 
 def _print_flow(console: Console, flow: pd.DataFrame) -> None:
@@ -249,6 +258,12 @@ def _print_flow(console: Console, flow: pd.DataFrame) -> None:
             number(row.net_ha_an, 2),
         )
     console.print(table)
+    for row in flow.itertuples():
+        console.print(
+            f"{row.commune_code}, {row.millesime_1}–{row.millesime_2}: net between {number(row.net_min_ha, 2)} and "
+            f"{number(row.net_max_ha, 2)} ha over the readings of default usages",
+            highlight=False,
+        )
 
 
 def _text(value: object) -> str:

@@ -71,7 +71,7 @@ def confusion_beside(raster: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def read_confusion(path: Path, *, rules: Rules, numbering: str) -> Confusion:
+def read_confusion(path: Path, *, rules: Rules, numbering: str, model: str = "") -> Confusion:
     """Return the confusion matrix of a file.
 
     Parameters
@@ -82,12 +82,14 @@ def read_confusion(path: Path, *, rules: Rules, numbering: str) -> Confusion:
         Give the classes that exist.
     numbering
         Numbering system of the raster; the matrix must be in the same.
+    model
+        Name of the model that made the raster; the matrix must be of the same when both are known.
 
     Raises
     ------
     DataError
-        Unreadable file, missing or unknown key, another numbering system, a table that is not square, counts that are
-        not whole numbers from 0, or a class without any sample.
+        Unreadable file, missing or unknown key, another numbering system or model, a table that is not square, counts
+        that are not whole numbers from 0, or a class without any sample.
     CodeError
         A class that the numbering system does not hold, or stated twice.
     """
@@ -105,12 +107,17 @@ def read_confusion(path: Path, *, rules: Rules, numbering: str) -> Confusion:
     for key in ("source", "model"):
         if not isinstance(stated.get(key, ""), str):
             raise DataError(f"{path}: {key} is not a text; write it between quotes")
+    stated_model = stated.get("model", "")
+    if stated_model and model and stated_model != model:
+        raise DataError(
+            f"{path}: is of the model {stated_model!r}, the raster was made by {model!r}; give the matrix of its model"
+        )
     return Confusion(
         numbering=numbering,
         classes=classes,
         counts=counts,
         source=stated["source"],
-        model=stated.get("model", ""),
+        model=stated_model,
         design_effect=float(effect),
     )
 

@@ -15,8 +15,8 @@ regions alone:
 4. The ossature is never absorbed.
 
 Independence: a region at or above its minimum never changes. So each connected cluster of unstable regions is
-decided by itself and its direct neighbours, and :func:`clusters_are_whole` says whether a cluster cut by the window
-reaches the part that is kept.
+decided by itself and its direct neighbours, one after another, and :func:`clusters_are_whole` says whether a cluster
+cut by the window reaches the part that is kept.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ def clusters_are_whole(
         (regions,) has a pixel in the part whose answer matters.
     """
     unstable = _unstable(graph, minimum)
-    return bool(_clusters_are_whole(graph.head, graph.neighbour, graph.following, unstable, cut, kept))
+    cluster = _clusters(graph.head, graph.neighbour, graph.following, unstable)
+    return bool(_are_whole(cluster, cut, kept))
 
 
 def _unstable(graph: RegionGraph, minimum: MinimumAreas) -> NDArray[np.bool_]:
@@ -138,6 +139,7 @@ def absorb(graph: RegionGraph, minimum: MinimumAreas) -> Absorbed:
     parent = np.arange(len(key), dtype=np.int32)
     area, zone = graph.area.copy(), graph.in_zone.copy()
     links = (graph.head, graph.tail, graph.neighbour, graph.length, graph.following)
+    members, first = _members(_clusters(graph.head, graph.neighbour, graph.following, _unstable(graph, minimum)))
     fill_unknown(key, parent, area, zone, *links, minimum.absorb_px, minimum.absorb_cover)
     limits = np.array(
         [minimum.built_px, minimum.built_evidence_px, minimum.zone_px, minimum.elsewhere_px], dtype=np.int64
@@ -149,6 +151,8 @@ def absorb(graph: RegionGraph, minimum: MinimumAreas) -> Absorbed:
             area,
             zone,
             *links,
+            members,
+            first,
             limits,
             minimum.built_cover,
             minimum.cover_weight,
@@ -169,9 +173,8 @@ def _roots(parent):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _clusters_are_whole(  # type: ignore[no-untyped-def]
-    head, neighbour, following, unstable, at_edge, in_core
-):
+def _clusters(head, neighbour, following, unstable):  # type: ignore[no-untyped-def]
+    """Return, by region, the first region of its connected cluster of unstable ones; −1 for a stable region."""
     n = len(head)
     parent = np.arange(n).astype(np.int32)
     for r in range(n):
@@ -185,13 +188,49 @@ def _clusters_are_whole(  # type: ignore[no-untyped-def]
                     elif b < a:
                         parent[a] = b
                 e = following[e]
+    for r in range(n):
+        parent[r] = find(parent, r) if unstable[r] else -1
+    return parent
+
+
+@njit(cache=True, nogil=True)
+def _members(cluster):  # type: ignore[no-untyped-def]
+    """Return the unstable regions cluster by cluster, and where each cluster begins, its end included."""
+    n = len(cluster)
+    size = np.zeros(n, np.int32)
+    for r in range(n):
+        if cluster[r] >= 0:
+            size[cluster[r]] += 1
+    count = 0
+    for r in range(n):
+        count += size[r] > 0
+    first = np.zeros(count + 1, np.int32)
+    place = np.empty(n, np.int32)
+    k = 0
+    for r in range(n):
+        if size[r] > 0:
+            place[r] = first[k]
+            first[k + 1] = first[k] + size[r]
+            k += 1
+    members = np.empty(first[count], np.int32)
+    for r in range(n):
+        c = cluster[r]
+        if c >= 0:
+            members[place[c]] = r
+            place[c] += 1
+    return members, first
+
+
+@njit(cache=True, nogil=True)
+def _are_whole(cluster, at_edge, in_core):  # type: ignore[no-untyped-def]
+    n = len(cluster)
     cut = np.zeros(n, np.bool_)
     for r in range(n):
-        if unstable[r] and at_edge[r]:
-            cut[find(parent, r)] = True
+        if cluster[r] >= 0 and at_edge[r]:
+            cut[cluster[r]] = True
     whole = True
     for r in range(n):
-        whole &= not (unstable[r] and in_core[r] and cut[find(parent, r)])
+        whole &= not (cluster[r] >= 0 and in_core[r] and cut[cluster[r]])
     return whole
 
 
@@ -276,6 +315,8 @@ def _merge(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     neighbour,
     length,
     following,
+    members,
+    first_member,
     limits,
     built_cover,
     cover_weight,
@@ -284,39 +325,46 @@ def _merge(  # type: ignore[no-untyped-def]  # noqa: PLR0917
     into_ossature,
     built_only,
 ):
-    """Absorb undersized regions: steps 2 (built ones only) and 3 (all)."""
+    """Absorb undersized regions: steps 2 (built ones only) and 3 (all), one cluster of unstable regions after another.
+
+    A cluster does not depend on the others, and its heap and its regions stay near the processor.
+    """
     built_px, evidence_px, zone_px, elsewhere_px = limits
     heap = [(np.int64(0), np.int64(0)) for _ in range(0)]
-    for i in range(len(key)):
-        if parent[i] == i and key[i] & _OSSATURE_BIT == 0 and area[i] < max(elsewhere_px, built_px):
-            if built_only and cover_of(key[i]) != built_cover:
-                continue
-            heap.append((area[i], np.int64(i)))
-    heapq.heapify(heap)
     border = np.zeros(1024, np.int64)
     touched = np.empty(1024, np.int32)
-    while len(heap) > 0:
-        a, first = heapq.heappop(heap)
-        r = np.int32(first)
-        built = cover_of(key[r]) == built_cover
-        if parent[r] != r or area[r] != a or (built_only and not built):
-            continue
-        among_built = False
-        if built:
-            among_built = _has_built_neighbour(r, key, parent, head, neighbour, following, built_cover)
-            enough = a >= built_px or (not among_built and a >= evidence_px)
-        else:
-            enough = a >= (zone_px if zone[r] else elsewhere_px)
-        if enough:
-            continue
-        wanted_cover = built_cover if among_built else -1
-        n = _add_up_borders(r, key, parent, head, neighbour, length, following, wanted_cover, border, touched)
-        if n == 0:
-            continue
-        best = _best_key(key[r], border, touched, n, built_cover, cover_weight, usage_weight, into_built, into_ossature)
-        if cover_of(best) == built_cover and not built:
-            _push_built_neighbours(heap, r, key, parent, area, head, neighbour, following, built_cover, built_px)
-        r = join_all(r, best, key, parent, area, zone, head, tail, neighbour, following)
-        if key[r] & _OSSATURE_BIT == 0 and area[r] < max(elsewhere_px, built_px):
-            drop_inner(r, parent, head, tail, neighbour, following)
-            heapq.heappush(heap, (area[r], np.int64(r)))
+    for c in range(len(first_member) - 1):
+        for m in range(first_member[c], first_member[c + 1]):
+            i = members[m]
+            if parent[i] == i and key[i] & _OSSATURE_BIT == 0 and area[i] < max(elsewhere_px, built_px):
+                if built_only and cover_of(key[i]) != built_cover:
+                    continue
+                heap.append((area[i], np.int64(i)))
+        heapq.heapify(heap)
+        while len(heap) > 0:
+            a, first = heapq.heappop(heap)
+            r = np.int32(first)
+            built = cover_of(key[r]) == built_cover
+            if parent[r] != r or area[r] != a or (built_only and not built):
+                continue
+            among_built = False
+            if built:
+                among_built = _has_built_neighbour(r, key, parent, head, neighbour, following, built_cover)
+                enough = a >= built_px or (not among_built and a >= evidence_px)
+            else:
+                enough = a >= (zone_px if zone[r] else elsewhere_px)
+            if enough:
+                continue
+            wanted_cover = built_cover if among_built else -1
+            n = _add_up_borders(r, key, parent, head, neighbour, length, following, wanted_cover, border, touched)
+            if n == 0:
+                continue
+            best = _best_key(
+                key[r], border, touched, n, built_cover, cover_weight, usage_weight, into_built, into_ossature
+            )
+            if cover_of(best) == built_cover and not built:
+                _push_built_neighbours(heap, r, key, parent, area, head, neighbour, following, built_cover, built_px)
+            r = join_all(r, best, key, parent, area, zone, head, tail, neighbour, following)
+            if key[r] & _OSSATURE_BIT == 0 and area[r] < max(elsewhere_px, built_px):
+                drop_inner(r, parent, head, tail, neighbour, following)
+                heapq.heappush(heap, (area[r], np.int64(r)))

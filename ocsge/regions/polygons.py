@@ -7,6 +7,7 @@ same coordinates.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,16 +73,19 @@ def trace_polygons(
         width=window.width,
     )
     arcs = list_arcs(graph)
+    graph = replace(graph, quadrant=graph.quadrant[:0].copy())  # the arcs know their sides: a third of its memory
     draw = np.append(np.asarray(wanted, np.bool_), False)  # label −1 reads the last entry
     chosen = np.flatnonzero(draw[arcs.left] | draw[arcs.right])
     ptr, corner = arc_corners(graph, arcs, chosen)
     keep = simplify_arcs(graph, arcs, chosen, ptr, corner, tolerance_px=tolerance_px)
+    row, col = graph.row, graph.col
+    del graph
     corner = corner[keep]
     ptr = np.append(0, np.cumsum(keep))[ptr]
 
     left, right = arcs.left[chosen], arcs.right[chosen]
     ring_ptr, half = _half_rings(arcs, chosen, draw[left], draw[right])
-    vertex_ptr, vertex, area2 = _ring_vertices(ring_ptr, half, ptr, corner, graph.row, graph.col)
+    vertex_ptr, vertex, area2 = _ring_vertices(ring_ptr, half, ptr, corner, row, col)
     label = np.where(half & 1, right[half >> 1], left[half >> 1])[ring_ptr[:-1]]
     order = np.lexsort((area2, vertex[vertex_ptr[:-1]], area2 < 0, label))
     label = label[order]
@@ -89,8 +93,8 @@ def trace_polygons(
     vertex_ptr, vertex = _reordered(vertex_ptr, vertex, order)
 
     # whole numbers first: the same lattice corner has the same floats in every window
-    x = (graph.col[vertex].astype(np.int64) + window.col) / grid.pixels_per_m
-    y = -(graph.row[vertex].astype(np.int64) + window.row) / grid.pixels_per_m
+    x = (col[vertex].astype(np.int64) + window.col) / grid.pixels_per_m
+    y = -(row[vertex].astype(np.int64) + window.row) / grid.pixels_per_m
     drawn, first_ring = np.unique(label, return_index=True)
     polygons = np.full(len(wanted), None, dtype=object)
     polygons[drawn] = shapely.from_ragged_array(

@@ -62,8 +62,8 @@ def simplify_arcs(
     return _simplify(  # type: ignore[no-any-return]
         ptr,
         corner,
-        graph.row[corner].astype(np.int64),
-        graph.col[corner].astype(np.int64),
+        graph.row[corner],
+        graph.col[corner],
         must_bend[chosen],
         graph.row_ptr,
         graph.col,
