@@ -16,7 +16,8 @@ from ocsge.layers import ReadReport, read_communes
 from ocsge.regions.evidence import CONTEXT, MAX_COMMUNES, TERRITORY
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.territory import check_commune_code, territory_epsg
-from ocsge.vector_files import check_plausible, list_vector_layers, read_features
+from ocsge.vector_files import check_plausible, read_features
+from ocsge.vector_placement import names_of, spatial_layers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -225,12 +226,11 @@ def _on_whole_metres(grid: Grid, bounds: tuple[float, float, float, float]) -> W
 def _read_perimetre(path: Path, assume_crs: int | None) -> tuple[gpd.GeoDataFrame, int, int]:
     """Return the polygons of a perimeter, the number of its features, and that of those without geometry."""
     try:
-        spatial = [layer for layer in list_vector_layers(path) if layer.has_geometry]
+        spatial = spatial_layers(path)
     except LayerError as error:
         raise LayerError(f"{error}; a perimeter is a layer of polygons (GPKG, Shapefile, GeoJSON)") from error
     if len(spatial) != 1:
-        names = ", ".join(layer.name for layer in spatial) or "none"
-        raise LayerError(f"{path}: a perimeter is one layer of polygons; layers found: {names}")
+        raise LayerError(f"{path}: a perimeter is one layer of polygons; layers found: {names_of(spatial)}")
     if spatial[0].crs is None and assume_crs is None:
         raise CrsError(f"{path}: the perimeter declares no CRS; give it with --assume-crs, for instance 2154")
     frame = read_features(path, spatial[0].name, columns=[], bbox=None, encoding=None, stop_on_invalid=False).frame

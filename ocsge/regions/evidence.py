@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 USAGE_SHIFT, OSSATURE_SHIFT, ZONE_SHIFT, RULE_SHIFT, DEFAULT_SHIFT, COMMUNE_SHIFT, PARK_SHIFT = 4, 9, 10, 11, 17, 18, 30
 KEY_MASK = 0x3FF
-_COVER_MASK, _USAGE_MASK = 0xF, 0x1F
 OUTSIDE = 0x3FF
 """Value of the pixels outside the domain."""
 UNSEEN = 0x3FE
@@ -43,6 +42,7 @@ UNSEEN = 0x3FE
 COVERS = 16
 """Size of the cover axis of the tables: unknown, the leaf covers, and the one that takes the enclosing cover."""
 USAGES = 32
+_COVER_MASK, _USAGE_MASK = COVERS - 1, USAGES - 1
 ABSORB = 15
 """Cover index of what takes the enclosing cover: pools, built specks."""
 MAX_USAGE_RULES, MAX_COMMUNES = 62, 4095
