@@ -9,21 +9,18 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
-from pyproj import CRS, Transformer
-from pyproj.exceptions import ProjError
 
 from ocsge.catalog import Catalog, Source, check_commune_code, check_run_epsg, entry_of, load_catalog
 from ocsge.columns import canonical_column, empty_column
-from ocsge.errors import CrsError, LayerError
+from ocsge.errors import LayerError
 from ocsge.geometry_repair import Invalid, repair
-from ocsge.vector_files import VectorLayer, check_plausible, count_without_geometry, probe_vector_layer, read_features
-from ocsge.vector_placement import crs_of, placed, same_crs
+from ocsge.vector_files import probe_vector_layer
+from ocsge.vector_placement import read_placed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocsge.catalog_schema import Layer
-    from ocsge.vector_files import RawFeatures
 
 Bounds = tuple[float, float, float, float]
 
@@ -97,14 +94,6 @@ class LayerRead:
     report: ReadReport
 
 
-def _bounds_in(bounds: Bounds | None, *, epsg: int, crs: CRS) -> Bounds | None:
-    if bounds is None or same_crs(crs, epsg):
-        return bounds
-    transformer = Transformer.from_crs(epsg, crs, always_xy=True)
-    xmin, ymin, xmax, ymax = transformer.transform_bounds(*bounds, densify_pts=21)
-    return (xmin, ymin, xmax, ymax)
-
-
 def _canonical(raw: pd.DataFrame, entry: Layer, names: dict[str, str]) -> tuple[pd.DataFrame, int]:
     """Return the canonical columns of raw fields, and the number of values that could not be read."""
     columns, unreadable = {}, 0
@@ -113,57 +102,6 @@ def _canonical(raw: pd.DataFrame, entry: Layer, names: dict[str, str]) -> tuple[
         columns[name], failed = canonical_column(values, column, index=raw.index)
         unreadable += failed
     return pd.DataFrame(columns, index=raw.index), unreadable
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """The features of a file that have a geometry, in the CRS of the run, and what reading them took."""
-
-    frame: gpd.GeoDataFrame
-    raw: RawFeatures
-    null: int
-    """Features read without geometry."""
-    unplaced: int
-    """Features without geometry that a box leaves unread."""
-    reprojected: int
-
-
-def _read_placed(
-    source: Source,
-    found: VectorLayer,
-    *,
-    columns: list[str],
-    bounds: Bounds | None,
-    epsg: int,
-    invalid: Invalid,
-    encoding: str | None,
-    assume_crs: int | str | None,
-    where: str,
-) -> _Placed:
-    """Read the features of a file within the bounds of the run, into its CRS."""
-    crs = crs_of(found, assume_crs=assume_crs, where=where)
-    try:
-        if found.bounds is not None and np.isfinite(found.bounds).all():
-            # before the box of the run selects features: in a wrong CRS it would select none, without a word
-            check_plausible(found.bounds, crs=crs, where=where)
-        raw = read_features(
-            source.path,
-            source.layer_name,
-            columns=columns,
-            bbox=_bounds_in(bounds, epsg=epsg, crs=crs),
-            encoding=encoding,
-            stop_on_invalid=invalid == "stop",
-        )
-        shapes = raw.frame.geometry.array
-        null = shapely.is_missing(shapes) | shapely.is_empty(shapes)
-        kept = raw.frame[~null]
-        if len(kept):
-            check_plausible(tuple(kept.total_bounds), crs=crs, where=where)
-        unplaced = 0 if bounds is None else count_without_geometry(source.path, source.layer_name, found)
-        frame, reprojected = placed(kept, crs=crs, epsg=epsg, where=where)
-    except ProjError as error:
-        raise CrsError(f"{where}: its CRS cannot be used ({error}); correct it") from error
-    return _Placed(frame=frame, raw=raw, null=int(null.sum()), unplaced=unplaced, reprojected=reprojected)
 
 
 def _read_source(
@@ -185,9 +123,10 @@ def _read_source(
             f"fields found: {', '.join(found.fields) or 'none'}"
         )
     names = entry.fields_of(found.fields)
-    read = _read_placed(
-        source,
+    read = read_placed(
+        source.path,
         found,
+        layer=source.layer_name,
         columns=sorted(set(names.values())),
         bounds=bounds,
         epsg=epsg,

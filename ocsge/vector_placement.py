@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pyproj import CRS
+import shapely
+from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from ocsge.errors import CrsError, LayerError
-from ocsge.vector_files import VectorLayer, list_vector_layers
+from ocsge.vector_files import (
+    RawFeatures,
+    VectorLayer,
+    check_plausible,
+    count_without_geometry,
+    list_vector_layers,
+    read_features,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import geopandas as gpd
+
+Bounds = tuple[float, float, float, float]
 
 
 def spatial_layers(path: Path) -> tuple[VectorLayer, ...]:
@@ -41,7 +52,7 @@ def only_layer(path: Path, *, what: str) -> VectorLayer:
     return layers[0]
 
 
-def crs_of(found: VectorLayer, *, assume_crs: int | str | None, where: str, example: int = 2154) -> CRS:
+def crs_of(found: VectorLayer, *, assume_crs: int | str | None, where: str) -> CRS:
     """Return the CRS of a layer: the one it declares, else the one to assume.
 
     Raises
@@ -50,7 +61,7 @@ def crs_of(found: VectorLayer, *, assume_crs: int | str | None, where: str, exam
         When there is neither, or it is not known.
     """
     if found.crs is None and assume_crs is None:
-        raise CrsError(f"{where}: declares no CRS; give it with --assume-crs, for instance {example}")
+        raise CrsError(f"{where}: declares no CRS; give it with --assume-crs, for instance 2154")
     try:
         return CRS.from_user_input(found.crs if found.crs is not None else assume_crs)
     except ProjError as error:
@@ -76,3 +87,91 @@ def placed(frame: gpd.GeoDataFrame, *, crs: CRS, epsg: int, where: str) -> tuple
     if len(projected) and not np.isfinite(projected.total_bounds).all() and not projected.geometry.isna().all():
         raise CrsError(f"{where}: coordinates cannot be expressed in EPSG:{epsg}; is its CRS right?")
     return projected, len(projected)
+
+
+def _bounds_in(bounds: Bounds | None, *, epsg: int, crs: CRS) -> Bounds | None:
+    if bounds is None or same_crs(crs, epsg):
+        return bounds
+    transformer = Transformer.from_crs(epsg, crs, always_xy=True)
+    xmin, ymin, xmax, ymax = transformer.transform_bounds(*bounds, densify_pts=21)
+    return (xmin, ymin, xmax, ymax)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The features of a file that have a geometry, in the CRS of the run, and what reading them took."""
+
+    frame: gpd.GeoDataFrame
+    raw: RawFeatures
+    """As the file holds them."""
+    null: int
+    """Features read without geometry."""
+    unplaced: int
+    """Features without geometry that a box leaves unread."""
+    reprojected: int
+
+
+def read_placed(
+    path: Path,
+    found: VectorLayer,
+    *,
+    layer: str | None,
+    columns: list[str],
+    bounds: Bounds | None,
+    epsg: int,
+    invalid: str,
+    encoding: str | None,
+    assume_crs: int | str | None,
+    where: str,
+) -> Placed:
+    """Read the features of a layer, into the CRS asked for.
+
+    Parameters
+    ----------
+    path, found
+        The file, and the layer as it was found.
+    layer
+        Name to open it by; null where the file has one layer.
+    columns
+        Fields to read.
+    bounds
+        Box of the features wanted, CRS asked for; null reads all.
+    epsg
+        CRS of the result.
+    invalid
+        ``stop`` refuses geometries that cannot be read.
+    encoding
+        Of the texts; null is told by the file.
+    assume_crs
+        CRS of a layer that declares none.
+    where
+        What the layer is, for messages.
+
+    Raises
+    ------
+    CrsError
+        When the CRS is missing or unknown, or the coordinates cannot belong to it.
+    """
+    crs = crs_of(found, assume_crs=assume_crs, where=where)
+    try:
+        if found.bounds is not None and np.isfinite(found.bounds).all():
+            # before the box of the run selects features: in a wrong CRS it would select none, without a word
+            check_plausible(found.bounds, crs=crs, where=where)
+        raw = read_features(
+            path,
+            layer,
+            columns=columns,
+            bbox=_bounds_in(bounds, epsg=epsg, crs=crs),
+            encoding=encoding,
+            stop_on_invalid=invalid == "stop",
+        )
+        shapes = raw.frame.geometry.array
+        null = shapely.is_missing(shapes) | shapely.is_empty(shapes)
+        kept = raw.frame[~null]
+        if len(kept):
+            check_plausible(tuple(kept.total_bounds), crs=crs, where=where)
+        unplaced = 0 if bounds is None else count_without_geometry(path, layer, found)
+        frame, reprojected = placed(kept, crs=crs, epsg=epsg, where=where)
+    except ProjError as error:
+        raise CrsError(f"{where}: its CRS cannot be used ({error}); correct it") from error
+    return Placed(frame=frame, raw=raw, null=int(null.sum()), unplaced=unplaced, reprojected=reprojected)

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 import geopandas as gpd
 import numpy as np
 import shapely
-from pyproj.exceptions import ProjError
 
-from ocsge.errors import CrsError, LayerError, ParameterError
+from ocsge.errors import LayerError, ParameterError
 from ocsge.geometry_repair import repair
-from ocsge.vector_files import VectorLayer, check_plausible, read_features
-from ocsge.vector_placement import crs_of, names_of, placed, spatial_layers
+from ocsge.vector_placement import names_of, read_placed, spatial_layers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ocsge.geometry_repair import Invalid
+    from ocsge.vector_files import VectorLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +72,22 @@ def read_zones(
     if name_field is not None and name_field not in found.fields:
         raise ParameterError(f"{where}: has no field {name_field!r}; fields found: {', '.join(found.fields) or 'none'}")
     columns = [] if name_field is None else [name_field]
-    raw = read_features(
-        path, found.name, columns=columns, bbox=None, encoding=None, stop_on_invalid=invalid == "stop"
-    ).frame
-    shapes = np.asarray(raw.geometry.values)
-    kept = raw[~(shapely.is_missing(shapes) | shapely.is_empty(shapes))]
+    read = read_placed(
+        path,
+        found,
+        layer=found.name,
+        columns=columns,
+        bounds=None,
+        epsg=epsg,
+        invalid=invalid,
+        encoding=None,
+        assume_crs=assume_crs,
+        where=where,
+    )
+    kept = read.frame
     if kept.empty:
         raise LayerError(f"{where}: holds no polygon; give a layer of polygons")
-    crs = crs_of(found, assume_crs=assume_crs, where=where, example=epsg)
-    try:
-        check_plausible(tuple(kept.total_bounds.tolist()), crs=crs, where=where)
-        drawn = np.asarray(placed(kept, crs=crs, epsg=epsg, where=where)[0].geometry.values)
-    except ProjError as error:
-        raise CrsError(f"{where}: its CRS cannot be used ({error}); correct it") from error
+    drawn = np.asarray(kept.geometry.values)
     names = kept.index.astype(str).to_numpy(object) if name_field is None else _names(kept, name_field, where)
     fixed = repair(drawn, kind="polygon", invalid=invalid, where=where, names=np.asarray(kept.index, dtype=object))
     polygons = ~(shapely.is_missing(fixed.geometries) | shapely.is_empty(fixed.geometries))
@@ -93,7 +95,7 @@ def read_zones(
     if name_field is not None:
         frame = frame.dissolve(by="zone", as_index=False, sort=False)[["zone", "geometry"]]
     warnings = []
-    if lost := len(raw) - int(polygons.sum()):
+    if lost := len(read.raw.frame) - int(polygons.sum()):
         warnings.append(f"{where}: {lost} features without polygon are left out")
     if fixed.repaired:
         warnings.append(f"{where}: {fixed.repaired} invalid zones repaired, {fixed.area_change_m2:.1f} m² moved")

@@ -50,8 +50,8 @@ def test_no_layer_is_said() -> None:
 def test_a_layer_that_declares_no_crs_takes_the_assumed_one_and_no_other(tmp_path: Path) -> None:
     bare = replace(only_layer(written(tmp_path / "zac.gpkg", "zac"), what="a perimeter"), crs=None)
     assert crs_of(bare, assume_crs=2154, where="bare").to_epsg() == 2154
-    with pytest.raises(CrsError, match=r"^bare: declares no CRS; give it with --assume-crs, for instance 2975$"):
-        crs_of(bare, assume_crs=None, where="bare", example=2975)
+    with pytest.raises(CrsError, match=r"^bare: declares no CRS; give it with --assume-crs, for instance 2154$"):
+        crs_of(bare, assume_crs=None, where="bare")
     (told,) = list_vector_layers(written(tmp_path / "told.gpkg", "told", epsg=2975))
     assert crs_of(told, assume_crs=2154, where="told").to_epsg() == 2975
 
