@@ -7,12 +7,13 @@ results describe the same ground alike?* Their polygons are overlaid and compare
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyogrio
 import shapely
 
 from ocsge.domain import domain_of, run_epsg
@@ -21,6 +22,7 @@ from ocsge.grid import Grid
 from ocsge.inputs import find_sources
 from ocsge.official import decide
 from ocsge.products.ocs_ge import read_ocs_ge
+from ocsge.provenance import credit_of, losses_of
 from ocsge.publish import publish
 from ocsge.rules import Rules, load_rules
 from ocsge.table_files import write_csv
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ocsge.geometry_repair import Invalid
+    from ocsge.layers import ReadReport
     from ocsge.partial_codes import Unclassified
 
 MEASURES = ("artif", "crit_seuil")
@@ -70,6 +73,12 @@ class Comparison:
 
     unclassified_m2: float = 0.0
     """Area of the objects of the reference left out because their codes tell no state."""
+
+    credit: str = ""
+    """Credit line of the reference and of the outlines; empty when no catalogue entry gives one."""
+
+    warnings: tuple[str, ...] = ()
+    """What reading them lost, one line each."""
 
     def agreement_pct(self, measure: str, *, by: str = "area_m2") -> float:
         """Return the share of the area (or of the ``objects``) on which a measure is the same, %; null of nothing."""
@@ -119,7 +128,8 @@ def compare_with_reference(
     wanted = None if millesime is None else [millesime]
     if not communes:
         read = read_ocs_ge(reference, "artificialisation", millesimes=wanted, invalid=invalid, assume_crs=assume_crs)
-        return compare_objects(read.frame, rules, where=str(reference), unclassified=unclassified)
+        found = compare_objects(read.frame, rules, where=str(reference), unclassified=unclassified)
+        return _sourced(found, [read.report])
     if workspace is None:
         raise ParameterError("the outlines of the communes are needed to compare them alone: give their workspace")
     epsg = run_epsg(communes, None)
@@ -129,6 +139,7 @@ def compare_with_reference(
         sources=find_sources(workspace, communes=communes),
         grid=Grid.at_resolution(epsg=epsg, resolution_m=_GRID_M),
         context_m=rules.interpretation_threshold["context_m"],
+        invalid=invalid,
         assume_crs=assume_crs,
     )
     read = read_ocs_ge(
@@ -143,7 +154,7 @@ def compare_with_reference(
     near = read.frame[read.frame.intersects(domain.context)].reset_index(drop=True)
     if near.empty:
         raise LayerError(f"{reference}: holds nothing of {', '.join(communes)}; is it the right département?")
-    return compare_objects(
+    found = compare_objects(
         near,
         rules,
         where=str(reference),
@@ -151,6 +162,7 @@ def compare_with_reference(
         territory=domain.territory,
         context=domain.context,
     )
+    return _sourced(found, [read.report, *domain.reports])
 
 
 def compare_objects(
@@ -224,6 +236,37 @@ def compare_results(reference: gpd.GeoDataFrame, ours: gpd.GeoDataFrame) -> Comp
     return _comparison(gpd.GeoDataFrame(columns, geometry=pieces[kept], crs=reference.crs))
 
 
+def compare_files(
+    reference: Path,
+    result: Path,
+    *,
+    millesime: int | None = None,
+    invalid: Invalid = "repair",
+    assume_crs: int | None = None,
+) -> Comparison:
+    """Overlay two layers of the product ``artificialisation``, in the CRS of the first: see :func:`compare_results`.
+
+    Parameters
+    ----------
+    reference, result
+        File, folder or archive; or a GeoPackage of ours, which has the same fields.
+    millesime, invalid, assume_crs
+        As :func:`compare_with_reference`.
+    """
+    years = None if millesime is None else [millesime]
+    theirs = read_ocs_ge(reference, "artificialisation", millesimes=years, invalid=invalid, assume_crs=assume_crs)
+    epsg = theirs.frame.crs.to_epsg()
+    ours = read_ocs_ge(result, "artificialisation", millesimes=years, epsg=epsg, invalid=invalid, assume_crs=assume_crs)
+    found = compare_results(theirs.frame, ours.frame)
+    return _sourced(found, [theirs.report, ours.report])
+
+
+def _sourced(found: Comparison, reports: Sequence[ReadReport]) -> Comparison:
+    """Return a comparison with the credit of what was read for it, and what reading lost."""
+    sources = [source for report in reports for source in report.sources]
+    return replace(found, credit=credit_of(sources, None), warnings=losses_of(reports))
+
+
 def write_comparison(found: Comparison, folder: Path) -> tuple[Path, ...]:
     """Write ``confusion.csv``, ``disagreements.csv`` and, unless empty, ``disagreements.gpkg``; return their paths.
 
@@ -238,7 +281,13 @@ def write_comparison(found: Comparison, folder: Path) -> tuple[Path, ...]:
     if found.disagreements.empty:
         drawn.unlink(missing_ok=True)
         return confusion, listed
-    publish(drawn, lambda path: found.disagreements.to_file(path, layer=LAYER, driver="GPKG"))
+    credit = {"credit": found.credit} if found.credit else None
+    publish(
+        drawn,
+        lambda path: pyogrio.write_dataframe(
+            found.disagreements, path, layer=LAYER, driver="GPKG", layer_metadata=credit
+        ),
+    )
     return confusion, listed, drawn
 
 

@@ -114,6 +114,8 @@ def accepted_corrections(workspace: Path, rules: Rules, *, epsg: int, millesime:
     ------
     LayerError
         When an accepted correction has a fault, or the status of one is unknown: it would be silently left out.
+    CrsError
+        When the ground of one cannot be expressed in the CRS of the run.
     """
     every = read_corrections(workspace)
     where = f"{corrections_path(workspace)} layer {LAYER}"
@@ -127,7 +129,13 @@ def accepted_corrections(workspace: Path, rules: Rules, *, epsg: int, millesime:
     if ours.empty:
         return ours.set_crs(epsg, allow_override=True)
     placed = ours.to_crs(epsg) if ours.crs.to_epsg() != epsg else ours
-    return placed[np.isfinite(shapely.bounds(placed.geometry.values)).all(axis=1)].reset_index(drop=True)
+    lost = ~np.isfinite(shapely.bounds(placed.geometry.values)).all(axis=1)
+    if lost.any():
+        raise CrsError(
+            f"{where} correction {', '.join(ours['id'][lost])}: its ground cannot be expressed in EPSG:{epsg}; is the "
+            "CRS of the layer right? Draw it again, or withdraw it"
+        )
+    return placed
 
 
 def corrections_within(corrections: gpd.GeoDataFrame, ground: shapely.Geometry) -> gpd.GeoDataFrame:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import shapely
 
 from ocsge.catalog import Source, digest_of
+from ocsge.commune_outlines import read_communes
 from ocsge.errors import CrsError, LayerError, ParameterError
-from ocsge.geometry_repair import polygonal
-from ocsge.layers import ReadReport, read_communes
+from ocsge.geometry_repair import Invalid, polygonal, repair
+from ocsge.layers import ReadReport
 from ocsge.regions.evidence import CONTEXT, MAX_COMMUNES, TERRITORY
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.territory import check_commune_code, territory_epsg
-from ocsge.vector_files import check_plausible, read_features
+from ocsge.vector_files import RawFeatures, check_plausible, read_features
 from ocsge.vector_placement import names_of, spatial_layers
 
 if TYPE_CHECKING:
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
 
 _DIGEST_CHARACTERS = 8
 """Of the digest that tells perimeters of one file name apart."""
+
+
+class _How(TypedDict):
+    """How the outlines are read, wherever they are."""
+
+    epsg: int
+    invalid: Invalid
+    assume_crs: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +138,7 @@ def domain_of(
     sources: Sequence[Source],
     grid: Grid,
     context_m: float,
+    invalid: Invalid = "repair",
     assume_crs: int | None = None,
 ) -> Domain:
     """Return the domain of a run.
@@ -145,20 +155,27 @@ def domain_of(
         The pixel lattice.
     context_m
         Distance derived around the territory, metres.
+    invalid
+        ``repair`` corrects and counts invalid outlines and perimeters; ``stop`` refuses them.
+    assume_crs
+        CRS of files that declare none.
 
     Raises
     ------
     LayerError
         When a commune is in no source, or the perimeter meets none of the territory.
+    GeometryError
+        When ``invalid`` is ``stop`` and an outline or the perimeter is invalid.
     """
     codes = sorted({check_commune_code(code) for code in communes})
-    limit = None if perimetre is None else _read_limit(perimetre, grid.epsg, assume_crs)
+    limit = None if perimetre is None else _read_limit(perimetre, grid.epsg, invalid, assume_crs)
     area = None if limit is None else limit.area
+    how: _How = {"epsg": grid.epsg, "invalid": invalid, "assume_crs": assume_crs}
     if codes:
-        asked = read_communes(sources, epsg=grid.epsg, assume_crs=assume_crs, codes=codes).frame
+        asked = read_communes(sources, codes=codes, **how).frame
     else:
         limits = tuple(shapely.bounds(area).tolist())
-        met = read_communes(sources, epsg=grid.epsg, assume_crs=assume_crs, bounds=limits).frame
+        met = read_communes(sources, bounds=limits, **how).frame
         asked = met[met.intersects(area)].reset_index(drop=True)
     if asked.empty:
         raise LayerError(
@@ -171,9 +188,7 @@ def domain_of(
     if shapely.area(territory) == 0:
         raise LayerError(f"{perimetre}: the perimeter meets none of the communes asked for; check its CRS and extent")
     context = shapely.buffer(territory, context_m, quad_segs=8)
-    around = read_communes(
-        sources, epsg=grid.epsg, assume_crs=assume_crs, bounds=tuple(shapely.bounds(context).tolist())
-    )
+    around = read_communes(sources, bounds=tuple(shapely.bounds(context).tolist()), **how)
     domain = Domain(
         grid=grid,
         window=_on_whole_metres(grid, tuple(shapely.bounds(context).tolist())),
@@ -223,8 +238,10 @@ def _on_whole_metres(grid: Grid, bounds: tuple[float, float, float, float]) -> W
     return grid.window_of((np.floor(xmin), np.floor(ymin), np.ceil(xmax), np.ceil(ymax)))
 
 
-def _read_perimetre(path: Path, assume_crs: int | None) -> tuple[gpd.GeoDataFrame, int, int]:
-    """Return the polygons of a perimeter, the number of its features, and that of those without geometry."""
+def _read_perimetre(
+    path: Path, assume_crs: int | None, *, invalid: Invalid = "repair"
+) -> tuple[gpd.GeoDataFrame, RawFeatures]:
+    """Return the polygons of a perimeter, and all of its features as they were read."""
     try:
         spatial = spatial_layers(path)
     except LayerError as error:
@@ -233,14 +250,15 @@ def _read_perimetre(path: Path, assume_crs: int | None) -> tuple[gpd.GeoDataFram
         raise LayerError(f"{path}: a perimeter is one layer of polygons; layers found: {names_of(spatial)}")
     if spatial[0].crs is None and assume_crs is None:
         raise CrsError(f"{path}: the perimeter declares no CRS; give it with --assume-crs, for instance 2154")
-    frame = read_features(path, spatial[0].name, columns=[], bbox=None, encoding=None, stop_on_invalid=False).frame
+    raw = read_features(path, spatial[0].name, columns=[], bbox=None, encoding=None, stop_on_invalid=invalid == "stop")
+    frame = raw.frame
     if spatial[0].crs is None:
         frame = frame.set_crs(assume_crs, allow_override=True)
     polygons = frame[frame.geom_type.isin(["Polygon", "MultiPolygon"]) & ~frame.is_empty]
     if polygons.empty:
         raise LayerError(f"{path}: the perimeter holds no polygon")
     check_plausible(tuple(polygons.total_bounds.tolist()), crs=polygons.crs, where=f"{path} layer {spatial[0].name}")
-    return polygons, len(frame), int((frame.geometry.isna() | frame.is_empty).sum())
+    return polygons, raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,21 +270,24 @@ class _Limit:
     report: ReadReport
 
 
-def _read_limit(path: Path, epsg: int, assume_crs: int | None) -> _Limit:
-    polygons, read, without = _read_perimetre(path, assume_crs)
-    drawn = polygons.to_crs(epsg).geometry.values
-    valid = shapely.make_valid(drawn, method="structure", keep_collapsed=False)
-    area = shapely.union_all(valid)
+def _read_limit(path: Path, epsg: int, invalid: Invalid, assume_crs: int | None) -> _Limit:
+    polygons, raw = _read_perimetre(path, assume_crs, invalid=invalid)
+    drawn = np.asarray(polygons.to_crs(epsg).geometry.values)
+    names = polygons.index.to_numpy()
+    mended = repair(drawn, kind="polygon", invalid=invalid, where=f"{path} perimeter", names=names)
+    area = shapely.union_all(mended.geometries)
+    without = int((raw.frame.geometry.isna() | raw.frame.is_empty).sum())
     # two files of one name are two perimeters: their results must not replace one another
     digest = hashlib.sha256(shapely.to_wkb(shapely.normalize(area))).hexdigest()
     report = ReadReport(
         layer="perimetre",
         sources=(Source("perimetre", path, None, "perimetre", None, digest_of(path)),),
-        read=read,
+        read=len(raw.frame),
         kept=len(drawn),
-        null_or_empty=without,
-        other_kind=read - without - len(drawn),
-        repaired=int((~shapely.is_valid(drawn)).sum()),
-        repaired_area_m2=float(np.abs(shapely.area(valid) - shapely.area(drawn)).sum()),
+        null_or_empty=without - raw.unreadable,
+        unreadable=raw.unreadable,
+        other_kind=len(raw.frame) - without - len(drawn),
+        repaired=mended.repaired + raw.closed,
+        repaired_area_m2=mended.area_change_m2,
     )
     return _Limit(area=area, name=f"{path.stem}-{digest[:_DIGEST_CHARACTERS]}", report=report)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas as gpd
 import shapely
 
-from ocsge.errors import ParameterError
+from ocsge.errors import DataError, ParameterError
 from ocsge.exemptions import CHOSEN
 from ocsge.rules import LayerUsage, Rules, load_rules
 from ocsge.tables import CORRECTED_USAGE_RULE
 from ocsge.territory import check_commune_code
-from ocsge.version_layout import published_polygons
+from ocsge.version_layout import RUN, partition_of, published_polygons
+
+_SHOWN = 12
+"""Characters of a fingerprint that a message shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ def explain(
     commune: str,
     point: tuple[float, float],
     millesime: int | None = None,
-    rules: Rules | None = None,
+    rules: Rules | Path | str | None = None,
 ) -> Explanation:
     """Return why a place counts as artificialised or not, from the results kept in a workspace.
 
@@ -90,18 +95,20 @@ def explain(
     millesime
         Year; None takes the last one derived.
     rules
-        Rules that label the codes; the shipped ones by default.
+        Rules of the result, or the directory that overlaid the shipped ones for it; the shipped ones by default, at the
+        date that the result names if one was chosen.
 
     Raises
     ------
     DataError
-        When the commune has no result in the workspace.
+        When the commune has no result in the workspace, or it was derived by other rules than these: another rule
+        would be shown than the one that decided.
     ParameterError
         When the point is not in the commune.
     """
     code = check_commune_code(commune)
     path = published_polygons(Path(workspace), code, millesime)
-    law = rules or load_rules()
+    law = _rules_of(path, rules, workspace=Path(workspace), code=code)
     polygons = gpd.read_parquet(path)
     x, y = point
     if abs(x) <= 180 and abs(y) <= 90:
@@ -127,6 +134,29 @@ def explain(
         area_m2=float(row["area_m2"]),
         remarks=_remarks(row, spread=step is not None and step.mode == "spread"),
     )
+
+
+def _rules_of(polygons: Path, rules: Rules | Path | str | None, *, workspace: Path, code: str) -> Rules:
+    """Return the rules that a published result was derived by; refuse others."""
+    millesime = int(polygons.parent.name.partition("=")[2])
+    version = polygons.parents[3]
+    run = version / partition_of(code, millesime, perimetre=None, kind="runs") / RUN
+    if not run.is_file():
+        raise DataError(f"{run}: is not there, so the rules of this result are unknown; derive it again")
+    told = json.loads(run.read_text(encoding="utf-8"))["rules"]
+    if isinstance(rules, Rules):
+        law = rules
+    else:
+        at = dt.date.fromisoformat(told["at"]) if "at" in told else None
+        law = load_rules(at, overlay=None if rules is None else Path(rules))
+    if law.fingerprint != told["fingerprint"]:
+        whose = "the shipped rules of today" if rules is None else "the rules given"
+        theirs, ours = told["fingerprint"][:_SHOWN], law.fingerprint[:_SHOWN]
+        raise DataError(
+            f"{workspace}: commune {code} at {millesime} was derived by the rules {theirs}, not by {whose}, {ours}; "
+            "give with --rules the folder it was derived with, or derive it again"
+        )
+    return law
 
 
 def _usage_rule(order: int, step: LayerUsage | None) -> str:

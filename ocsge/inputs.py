@@ -18,6 +18,7 @@ from ocsge.products.confusion import Confusion, confusion_beside, read_confusion
 from ocsge.products.cosia import RasterTile, meets, overlap_warning, place_tiles, raster_files
 from ocsge.publish import file_sha256
 from ocsge.usage import usage_layers
+from ocsge.vector_files import EXTENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +38,6 @@ COMMUNES, RASTER, VECTOR, ZONE = (
 )
 NUMBERING_TAG, MODEL_TAG = "OCSGE_NUMBERING", "OCSGE_MODEL"
 """Tags by which a raster says its own numbering system, and the model that made it."""
-_VECTOR_SUFFIXES = {".gpkg", ".shp", ".geojson", ".parquet"}
 _VECTOR_NUMBERING = "cosia_vector_numero"
 
 
@@ -260,7 +260,7 @@ def find_class_evidence(
         When a raster's numbering system is not stated: neighbouring systems swap classes, so it is never guessed;
         or when one is stated and there is no raster.
     """
-    if cosia is not None and cosia.suffix.lower() in _VECTOR_SUFFIXES:
+    if cosia is not None and cosia.suffix.lower() in EXTENSIONS:
         sources, cosia = recognise(cosia, layer=VECTOR), None
     rasters = raster_files(cosia) if cosia is not None else [s.path for s in sources if s.layer == RASTER]
     if rasters:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from ocsge.catalog import Catalog, Source, check_commune_code, check_run_epsg, entry_of, load_catalog
+from ocsge.catalog import Catalog, Source, check_run_epsg, entry_of, load_catalog
 from ocsge.columns import canonical_column, empty_column
 from ocsge.errors import LayerError
 from ocsge.geometry_repair import Invalid, repair
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Bounds = tuple[float, float, float, float]
 
+TOLD_M2 = 1.0
+"""Areas that repairs moved are told from here on: less is the rounding of coordinates."""
 _RECORDED = "date_creation"
 _DATES = (_RECORDED, "date_d_apparition")
 
@@ -44,8 +46,8 @@ class ReadReport:
     kept: int = 0
     """Features returned."""
 
-    null_or_empty: int = 0
-    """Features without geometry, dropped."""
+    null_or_empty: int | None = 0
+    """Features without geometry, dropped; null when unknown, in a layer too large to be read whole for that."""
 
     unreadable: int = 0
     """Features whose geometry cannot be parsed, dropped."""
@@ -83,6 +85,23 @@ class ReadReport:
         row["sources"] = [{**asdict(source), "path": str(source.path)} for source in self.sources]
         return row
 
+    def warnings(self) -> tuple[str, ...]:
+        """Return one line when reading lost or moved something: which layer and file, how many, what was done.
+
+        Copies and objects of a later millésime are no loss, nor are repairs that move less than :data:`TOLD_M2`.
+        """
+        losses = {
+            "features without geometry left out": self.null_or_empty,
+            "features of unreadable geometry left out": self.unreadable,
+            "features of another kind of geometry left out": self.other_kind,
+            "unreadable values taken as unknown": self.unreadable_values,
+        }
+        told = [f"{count} {what}" for what, count in losses.items() if count]
+        if self.repaired_area_m2 >= TOLD_M2:
+            told.append(f"{self.repaired} invalid geometries repaired, {self.repaired_area_m2:.1f} m² moved")
+        files = ", ".join(dict.fromkeys(source.path.name for source in self.sources))
+        return (f"{self.layer} ({files}): {'; '.join(told)}",) if told else ()
+
 
 @dataclass(frozen=True, slots=True)
 class LayerRead:
@@ -113,6 +132,7 @@ def _read_source(
     invalid: Invalid,
     encoding: str | None,
     assume_crs: int | str | None,
+    only: tuple[str, Sequence[str]] | None,
 ) -> tuple[gpd.GeoDataFrame, ReadReport]:
     """Return the features of a source in the columns of the catalogue, and what reading them met and did."""
     where = f"{source.path} layer {source.layer_name or source.path.stem}"
@@ -134,6 +154,7 @@ def _read_source(
         encoding=encoding,
         assume_crs=assume_crs,
         where=where,
+        only=None if only is None or only[0] not in names else (names[only[0]], only[1]),
     )
     kept = read.frame
     columns, unreadable_values = _canonical(kept.drop(columns=kept.geometry.name), entry, names)
@@ -145,8 +166,10 @@ def _read_source(
     report = ReadReport(
         layer=entry.id,
         sources=(source,),
-        read=len(read.raw.frame) + read.unplaced,
-        null_or_empty=read.unplaced + read.null - read.raw.unreadable + int(lost.sum()) - fixed.other_kind,
+        read=len(read.raw.frame) + (read.unplaced or 0),
+        null_or_empty=None
+        if read.unplaced is None
+        else read.unplaced + read.null - read.raw.unreadable + int(lost.sum()) - fixed.other_kind,
         unreadable=read.raw.unreadable,
         other_kind=fixed.other_kind,
         repaired=fixed.repaired + read.raw.closed,
@@ -191,8 +214,10 @@ def _sum_reports(layer: str, reports: Sequence[ReadReport]) -> ReadReport:
     totals = {
         field.name: sum(getattr(report, field.name) for report in reports)
         for field in fields(ReadReport)
-        if field.name not in {"layer", "sources", "first_recorded", "last_dated"}
+        if field.name not in {"layer", "sources", "first_recorded", "last_dated", "null_or_empty"}
     }
+    without = [report.null_or_empty for report in reports]
+    totals["null_or_empty"] = None if None in without else sum(filter(None, without))
     return ReadReport(layer=layer, sources=tuple(s for report in reports for s in report.sources), **totals)
 
 
@@ -206,6 +231,7 @@ def read_layer(
     invalid: Invalid = "repair",
     encoding: str | None = None,
     assume_crs: int | str | None = None,
+    only: tuple[str, Sequence[str]] | None = None,
     catalog: Catalog | None = None,
 ) -> LayerRead:
     """Return the features of a canonical layer that meet ``bounds``, and the report of their reading, in m².
@@ -231,6 +257,8 @@ def read_layer(
         Encoding of shapefiles without ``.cpg``; null tries UTF-8 strictly, then cp1252.
     assume_crs
         CRS of files that declare none; ignored for the others.
+    only
+        Canonical column and the values to read, as the files write them; null reads every feature.
     catalog
         Catalogue; the shipped one when null.
 
@@ -260,6 +288,7 @@ def read_layer(
             invalid=invalid,
             encoding=encoding,
             assume_crs=assume_crs,
+            only=only,
         )
         frames.append(frame)
         reports.append(report)
@@ -281,125 +310,3 @@ def read_layer(
         last_dated=_year(unique, _DATES, "max"),
     )
     return LayerRead(frame=frame, report=report)
-
-
-_COMMUNE_LAYER = "admin_express:commune"
-_COMMUNE_COLUMNS = {
-    "insee_com": "commune_code",
-    "nom": "nom",
-    "population": "population",
-    "siren_epci": "siren_epci",
-    "insee_dep": "departement_code",
-    "insee_reg": "region_code",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class CommunesRead:
-    """Outlines of communes, with the report of each file."""
-
-    frame: gpd.GeoDataFrame
-    """One row a commune, by code: ``commune_code``, ``nom``, ``population`` (float, null when unknown),
-    ``siren_epci``, ``departement_code``, ``region_code``, ``cog_year`` (year of the edition, null when unknown),
-    ``geometry`` (CRS of the run)."""
-
-    reports: tuple[ReadReport, ...]
-    """One report a file."""
-
-
-def read_communes(
-    sources: Sequence[Source],
-    *,
-    epsg: int,
-    bounds: Bounds | None = None,
-    codes: Sequence[str] | None = None,
-    invalid: Invalid = "repair",
-    assume_crs: int | str | None = None,
-) -> CommunesRead:
-    """Return the communes of the sources, one row a commune sorted by code, in the CRS of the run.
-
-    Arrondissements of Paris, Lyon and Marseille are joined into their commune.
-
-    Parameters
-    ----------
-    sources
-        Sources of any layer; those of ``admin_express:commune`` are read.
-    epsg
-        Projected CRS of the run.
-    bounds
-        xmin, ymin, xmax, ymax in ``epsg``: communes that meet it; null takes every one.
-    codes
-        INSEE codes to keep; null keeps every one.
-    invalid, assume_crs
-        As ``read_layer``.
-
-    Raises
-    ------
-    LayerError
-        When a code asked for is in no source.
-    CrsError, GeometryError
-        As ``read_layer``.
-    ParameterError
-        When a code is not an INSEE code.
-    """
-    known: set[str] = set()
-    frames, reports = [], []
-    for source in sorted((s for s in sources if s.layer == _COMMUNE_LAYER), key=_authority, reverse=True):
-        read = read_layer(
-            [source],
-            _COMMUNE_LAYER,
-            bounds=bounds,
-            epsg=epsg,
-            millesime=None,
-            invalid=invalid,
-            assume_crs=assume_crs,
-        )
-        reports.append(read.report)
-        part = read.frame.rename(columns=_COMMUNE_COLUMNS).assign(cog_year=_cog_years(read.frame, source))
-        part = part[[*_COMMUNE_COLUMNS.values(), "cog_year", "geometry"]]
-        part["commune_code"] = [check_commune_code(code) for code in part["commune_code"]]
-        part = part[~part["commune_code"].isin(known)]
-        known |= set(part["commune_code"])
-        frames.append(_joined_communes(part) if part["commune_code"].duplicated().any() else part)
-    if not frames:
-        frames = [_no_communes(epsg)]
-    frame = gpd.GeoDataFrame(pd.concat(frames, ignore_index=True), crs=epsg)
-    frame = frame.sort_values("commune_code", ignore_index=True)
-    if codes is None:
-        return CommunesRead(frame=frame, reports=tuple(reports))
-    wanted = {check_commune_code(code) for code in codes}
-    if missing := sorted(wanted - set(frame["commune_code"])):
-        raise LayerError(
-            f"commune {', '.join(missing)}: in no source of admin_express:commune; "
-            "register an ADMIN EXPRESS that holds it with `ocsge catalog add`"
-        )
-    found = frame[frame["commune_code"].isin(wanted)].reset_index(drop=True)
-    return CommunesRead(frame=found, reports=tuple(reports))
-
-
-def _authority(source: Source) -> tuple[bool, str, str]:
-    """Return how far the outlines of a file come before those of another: ADMIN EXPRESS first, then the latest edition.
-
-    BD TOPO delivers communes too, of another generalisation: the same commune must not count twice.
-    """
-    return ("admin" in source.path.name.casefold(), source.edition or "", source.path.name)
-
-
-def _no_communes(epsg: int) -> gpd.GeoDataFrame:
-    columns = {name: pd.Series([], dtype="str") for name in _COMMUNE_COLUMNS.values()}
-    columns["cog_year"] = pd.Series([], dtype="Int64")
-    return gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries([], crs=epsg), crs=epsg)
-
-
-def _joined_communes(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Return one row a commune code: outlines joined, populations added, other columns of the first row."""
-    first = {name: "first" for name in _COMMUNE_COLUMNS.values() if name not in {"commune_code", "population"}}
-    add_up = {"population": lambda values: values.sum(min_count=len(values))}
-    return frame.dissolve(by="commune_code", aggfunc={**first, **add_up, "cog_year": "first"}, as_index=False)
-
-
-def _cog_years(frame: gpd.GeoDataFrame, source: Source) -> pd.Series:
-    """Return the year of the list of communes: that of the edition an object states, else of its file's name."""
-    stated = frame["edition"].astype("str") if "edition" in frame else pd.Series("", index=frame.index, dtype="str")
-    years = stated.str.extract(r"\b((?:19|20)\d{2})\b", expand=False).fillna((source.edition or "")[:4])
-    return pd.to_numeric(years, errors="coerce").astype("Int64")

@@ -17,21 +17,21 @@ import shapely
 from ocsge.artificialise import artificialise
 from ocsge.domain import Domain, domain_of, run_epsg
 from ocsge.errors import LayerError, ParameterError
-from ocsge.export import write_gpkg
 from ocsge.geometry_repair import polygonal
 from ocsge.grid import Grid
 from ocsge.indicators import stock, stock_long
 from ocsge.inputs import find_sources
 from ocsge.partial_codes import PairStates, Unclassified, pair_states
 from ocsge.products.ocs_ge import PRODUCTS, OcsGeRead, read_ocs_ge, read_ocs_ge_sources
+from ocsge.provenance import credit_of, described_report, described_rules, described_sources, extent_digest, losses_of
 from ocsge.rules import Rules, load_rules
 from ocsge.shared_edges import shared_edges
-from ocsge.styles import artif_style
-from ocsge.table_files import write_csv
+from ocsge.store import artefact_key, code_version
 from ocsge.tables import CM2_PER_M2
+from ocsge.territory import check_commune_code
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -88,6 +88,21 @@ class OfficialStock:
     millesime: int
     """Year described."""
 
+    communes: tuple[str, ...]
+    """INSEE codes asked for; none when a perimeter alone says where."""
+
+    perimetre: str | None
+    """Name of the perimeter: its file's, then a digest of its ground; null for whole communes."""
+
+    provenance: Mapping[str, object]
+    """What the result was made from, as JSON values without time nor place: equal runs give equal bytes."""
+
+    credit: str
+    """Credit line of the layer and of the outlines."""
+
+    warnings: tuple[str, ...]
+    """What a reader of the result must know of its data, one line each."""
+
 
 def derive_official(
     *,
@@ -136,13 +151,14 @@ def derive_official(
     """
     rules = rules or load_rules()
     sources = find_sources(workspace, communes=communes)
-    grid = Grid.at_resolution(epsg=run_epsg(communes, perimetre), resolution_m=_GRID_M)
+    grid = Grid.at_resolution(epsg=run_epsg(communes, perimetre, assume_crs=assume_crs), resolution_m=_GRID_M)
     domain = domain_of(
         communes=communes,
         perimetre=perimetre,
         sources=sources,
         grid=grid,
         context_m=rules.interpretation_threshold["context_m"],
+        invalid=invalid,
         assume_crs=assume_crs,
     )
     read = _read(layer, sources, domain, millesime=millesime, invalid=invalid, assume_crs=assume_crs)
@@ -158,6 +174,7 @@ def derive_official(
     flags = _flags(decided)
     table = stock(pieces, rules, millesime=year, source="official", communes=_named(domain), flags=flags)
     table[list(_NOT_MEASURED)] = np.nan
+    used = [*read.report.sources, *(source for report in domain.reports for source in report.sources)]
     if any(rules.options[name] == "yes" for name in ("exempt_parks", "exempt_photovoltaic")):
         table["stock_after_exemptions_ha"] = np.nan
     return OfficialStock(
@@ -168,24 +185,22 @@ def derive_official(
         read=read,
         states=decided.states,
         millesime=year,
+        communes=tuple(sorted(set(map(check_commune_code, communes)))),
+        perimetre=domain.perimetre,
+        provenance=_provenance(
+            domain,
+            rules,
+            read,
+            decided,
+            used,
+            millesime=year,
+            unclassified=unclassified,
+            invalid=invalid,
+            assume_crs=assume_crs,
+        ),
+        credit=credit_of(used, None),
+        warnings=losses_of([read.report, *domain.reports]),
     )
-
-
-def write_official(found: OfficialStock, folder: Path) -> tuple[Path, ...]:
-    """Write the stock as CSV and the polygons as a GeoPackage with IGN's fields, styled; return the paths.
-
-    Raises
-    ------
-    OutputError
-        When a file cannot be written.
-    """
-    names = ("stock.csv", "stock_excel.csv", "stock_long.csv", "polygons.gpkg")
-    stock_csv, stock_excel, long_csv, drawn = (folder / name for name in names)
-    write_csv(found.stock, stock_csv)
-    write_csv(found.stock, stock_excel, profile="excel-fr")
-    write_csv(found.stock_long, long_csv)
-    write_gpkg(found.polygons, drawn, layer=f"artif_{found.millesime}", styles=[artif_style()])
-    return stock_csv, stock_excel, long_csv, drawn
 
 
 def decide(
@@ -308,6 +323,53 @@ def _units(domain: Domain) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
         # the ground of a perimeter that lies in no known commune
         grounds[n] = shapely.difference(grounds[n], shapely.union_all(named)) if len(named) else grounds[n]
     return codes, grounds
+
+
+def _provenance(
+    domain: Domain,
+    rules: Rules,
+    read: OcsGeRead,
+    decided: Decided,
+    used: Sequence[Source],
+    *,
+    millesime: int,
+    unclassified: Unclassified,
+    invalid: Invalid,
+    assume_crs: int | None,
+) -> dict[str, object]:
+    """Return what an official stock was made from, as JSON values without time nor place."""
+    sources = described_sources(used)
+    told = {
+        name: {f"{cs} × {us}": count for (cs, us), count in pairs.items()}
+        for name, pairs in (("partial_codes", decided.states.partial), ("unclassified", decided.states.unclassified))
+    }
+    key = artefact_key(
+        rules=rules.fingerprint,
+        sources=sources,
+        extent=extent_digest(domain),
+        units=list(domain.unit_codes),
+        territory=[bool(inside) for inside in domain.in_territory],
+        millesime=millesime,
+        unclassified=unclassified,
+        invalid=invalid,
+        assume_crs=assume_crs,
+    )
+    return {
+        "key": key,
+        "code_version": code_version(),
+        "rules": described_rules(rules),
+        "source": "official",
+        "product": read.product,
+        "millesime": millesime,
+        "communes": list(domain.communes["commune_code"]),
+        "perimetre": domain.perimetre,
+        "sources": sources,
+        "layers": [described_report(report) for report in (read.report, *domain.reports)],
+        **told,
+        "unclassified_m2": decided.unclassified_m2,
+        "flags": list(_flags(decided)),
+        "warnings": list(losses_of([read.report, *domain.reports])),
+    }
 
 
 def _named(domain: Domain) -> pd.DataFrame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import shapely
@@ -13,7 +12,7 @@ from ocsge.catalog import load_catalog
 from ocsge.store import artefact_key, code_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import geopandas as gpd
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from ocsge.domain import Domain
     from ocsge.editions import Remark
     from ocsge.inputs import ClassEvidence
+    from ocsge.layers import ReadReport
     from ocsge.rules import Rules
     from ocsge.windowed_run import Found
 
@@ -40,7 +40,6 @@ def run_key(
     corrections: gpd.GeoDataFrame,
 ) -> str:
     """Return what the result depends on, as one key: data, rules, territory, grid, corrections; not tiling nor jobs."""
-    extent = hashlib.sha256(b"".join(shapely.to_wkb([domain.context, *domain.unit_geometries]))).hexdigest()
     said = corrections[["id", "code_cs", "code_us", "author", "date", "reason"]].to_numpy(object).tolist()
     ground = [hashlib.sha256(wkb).hexdigest() for wkb in shapely.to_wkb(corrections.geometry.values)]
     return artefact_key(
@@ -50,7 +49,7 @@ def run_key(
         ),
         classes=None if classes is None else [classes.numbering, list(classes.sha256), classes.confusion_sha256],
         resampled=classes is not None and any(tile.resampled for tile in classes.tiles),
-        extent=extent,
+        extent=extent_digest(domain),
         units=list(domain.unit_codes),
         territory=[bool(inside) for inside in domain.in_territory],
         grid=asdict(domain.grid),
@@ -99,8 +98,7 @@ def provenance_of(
     return {
         "key": key,
         "code_version": code_version(),
-        # the day of the run is left out: the same rows of another day give the same bytes
-        "rules": {"fingerprint": rules.fingerprint, **({"at": rules.at.isoformat()} if rules.at_chosen else {})},
+        "rules": described_rules(rules),
         "millesime": millesime,
         "communes": list(domain.communes["commune_code"]),
         "perimetre": domain.perimetre,
@@ -118,28 +116,56 @@ def provenance_of(
             else {"source": classes.confusion.source, "sha256": classes.confusion_sha256},
         },
         "default_cover": rules.default_cover_code if classes is None else None,
-        "sources": [
-            {
-                "layer": source.layer,
-                "file": source.path.name,
-                "product": source.product,
-                "edition": source.edition,
-                "sha256": source.sha256,
-            }
-            for source in sources
-        ],
-        "layers": [_without_paths(report.as_dict()) for report in reports],
+        "sources": described_sources(sources),
+        "layers": [described_report(report) for report in reports],
         "corrections": list(corrections),
         "no_interval": dict(no_interval),
         "flags": list(flags),
-        "warnings": [*(classes.warnings if classes else ()), *(remark.text for remark in remarks)],
+        "warnings": [
+            *(classes.warnings if classes else ()),
+            *losses_of(reports),
+            *(remark.text for remark in remarks),
+        ],
     }
 
 
-def _without_paths(report: dict[str, object]) -> dict[str, object]:
-    """Return a reading report without the folders of the files: a result does not depend on where data lies."""
-    files = [Path(str(row["path"])).name for row in report.pop("sources", [])]  # type: ignore[attr-defined]
-    return {**report, "files": files}
+def extent_digest(domain: Domain) -> str:
+    """Return the sha256 of the ground of a run and of its units."""
+    return hashlib.sha256(b"".join(shapely.to_wkb([domain.context, *domain.unit_geometries]))).hexdigest()
+
+
+def described_rules(rules: Rules) -> dict[str, str]:
+    """Return the fingerprint of rules as JSON values, and their date when one was chosen.
+
+    The day of the run is left out: the same rows of another day give the same bytes.
+    """
+    return {"fingerprint": rules.fingerprint, **({"at": rules.at.isoformat()} if rules.at_chosen else {})}
+
+
+def described_sources(sources: Sequence[Source]) -> list[dict[str, object]]:
+    """Return sources as JSON values, without their folders: a result does not depend on where data lies."""
+    return [
+        {
+            "layer": source.layer,
+            "file": source.path.name,
+            "product": source.product,
+            "edition": source.edition,
+            "sha256": source.sha256,
+        }
+        for source in sources
+    ]
+
+
+def described_report(report: ReadReport) -> dict[str, object]:
+    """Return a reading report as JSON values, without the folders of the files."""
+    row = report.as_dict()
+    del row["sources"]
+    return {**row, "files": [source.path.name for source in report.sources]}
+
+
+def losses_of(reports: Iterable[ReadReport]) -> tuple[str, ...]:
+    """Return what reading lost, one line a layer, each once."""
+    return tuple(dict.fromkeys(text for report in reports for text in report.warnings()))
 
 
 def credit_of(sources: Sequence[Source], classes: ClassEvidence | None) -> str:

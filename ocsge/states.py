@@ -219,6 +219,7 @@ def _prepared(
         sources=sources,
         grid=grid,
         context_m=context_m,
+        invalid=request.invalid,
         assume_crs=request.assume_crs,
     )
     corrections = tuple(corrections_within(of_one, domain.context) for of_one in accepted)

@@ -136,7 +136,7 @@ COMMUNES = _schema(
         "geometry": Column("geometry", "m, projected CRS", nullable=True, optional=True),
     },
 )
-"""One row a commune of the territory, as ``layers.read_communes`` returns them."""
+"""One row a commune of the territory, as ``commune_outlines.read_communes`` returns them."""
 
 STOCK = _schema(
     "STOCK",

@@ -100,6 +100,24 @@ def check_commune_code(code: str) -> str:
     return text
 
 
+def codes_in_files(commune_code: str) -> tuple[str, ...]:
+    """Return the codes under which files hold a commune: its own, then those of its arrondissements.
+
+    Examples
+    --------
+    >>> codes_in_files("12174"), codes_in_files("69123")[:3]
+    (('12174',), ('69123', '69381', '69382'))
+    """
+    code = check_commune_code(commune_code)
+    parts = [
+        str(number).zfill(5)
+        for first, last, whole in _arrondissements()
+        if whole == code
+        for number in range(int(first), int(last) + 1)
+    ]
+    return (code, *parts)
+
+
 def departement_of(commune_code: str) -> str:
     """Return the département code of a commune: "12" for "12174", "974" for "97411".
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,16 +10,18 @@ import geopandas as gpd
 
 from ocsge import commune_movements, territories
 from ocsge.catalog import registered_sources
+from ocsge.commune_outlines import read_communes
 from ocsge.csv_tables import read_text_table, typed_table
 from ocsge.errors import DataError, ParameterError
-from ocsge.layers import read_communes
 from ocsge.plu_zones import read_plu_zones, sum_plu_zones
 from ocsge.portal import beside, official_figures
+from ocsge.provenance import losses_of
 from ocsge.tables import FLOW, STOCK
 from ocsge.territory import check_commune_code, territory_epsg
 from ocsge.version_layout import published_polygons
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pandas as pd
@@ -55,6 +58,7 @@ def territory_sums(
     workspace: Path | None = None,
     movements: Path | None = None,
     cog_year: int | None = None,
+    tell: Callable[[str], object] = warnings.warn,
 ) -> pd.DataFrame:
     """Return the sums over territories of a table of communes, in hectares.
 
@@ -72,27 +76,39 @@ def territory_sums(
         CSV of ``MOVEMENTS``, followed up to the COG of the membership.
     cog_year
         COG of the membership, when it does not say.
+    tell
+        Receives what reading the outlines lost, one line each.
 
     Raises
     ------
     ParameterError
-        When there is neither membership nor workspace, or movements and no COG.
+        When there is neither membership nor workspace; or movements and no COG, a COG and no movements, or another COG
+        than that of the membership.
     DataError
         When a file cannot be used.
     """
+    if cog_year is not None and movements is None:
+        raise ParameterError("--cog-year says up to which COG --movements are followed; give both or neither")
     rows = read_commune_table(table)
-    members = _membership(rows, membership, workspace)
+    members = _membership(rows, membership, workspace, tell)
     if movements is not None:
         known = members["cog_year"].dropna()
         if cog_year is None and known.empty:
             raise ParameterError("--movements: the membership says of no COG; give it with --cog-year")
+        if cog_year is not None and len(known) and cog_year != int(known.iloc[0]):
+            raise ParameterError(
+                f"--cog-year {cog_year}: the membership is of COG {int(known.iloc[0])}; leave it out, or give the "
+                f"membership of {cog_year}"
+            )
         moves = commune_movements.movements(read_text_table(movements), where=str(movements))
         year = int(known.iloc[0]) if cog_year is None else cog_year
         rows = commune_movements.follow_movements(rows, moves, cog_year=year)
     return territories.sum_territories(rows, members, level=level)
 
 
-def _membership(rows: pd.DataFrame, path: Path | None, workspace: Path | None) -> pd.DataFrame:
+def _membership(
+    rows: pd.DataFrame, path: Path | None, workspace: Path | None, tell: Callable[[str], object]
+) -> pd.DataFrame:
     supplied = None if path is None else territories.membership(read_text_table(path), where=str(path))
     if workspace is None:
         if supplied is None:
@@ -101,14 +117,23 @@ def _membership(rows: pd.DataFrame, path: Path | None, workspace: Path | None) -
     if rows.empty:
         raise DataError("the table holds no commune; nothing can be summed")
     epsg = territory_epsg(str(rows["commune_code"].iloc[0]))
-    communes = read_communes(registered_sources(workspace), epsg=epsg).frame
+    read = read_communes(registered_sources(workspace), epsg=epsg)
+    for text in losses_of(read.reports):
+        tell(text)
+    communes = read.frame
     communes["cog_year"] = communes["cog_year"].astype("Int64")
     found = territories.membership_of_communes(communes)
     return found if supplied is None else territories.complete_membership(supplied, found)
 
 
 def plu_zone_areas(
-    zones: Path, *, commune: str, workspace: Path, millesime: int | None = None, assume_crs: int | None = None
+    zones: Path,
+    *,
+    commune: str,
+    workspace: Path,
+    millesime: int | None = None,
+    assume_crs: int | None = None,
+    tell: Callable[[str], object] = warnings.warn,
 ) -> pd.DataFrame:
     """Return the artificialised area by type of PLU zone of a commune of a workspace, in drawn hectares.
 
@@ -124,6 +149,8 @@ def plu_zone_areas(
         Year; None takes the last one derived.
     assume_crs
         EPSG code of a file that declares no CRS.
+    tell
+        Receives what reading the zones lost, one line each.
 
     Raises
     ------
@@ -133,6 +160,8 @@ def plu_zone_areas(
     code = check_commune_code(commune)
     path = published_polygons(workspace, code, millesime)
     plan = read_plu_zones(zones, commune_code=code, assume_crs=assume_crs)
+    for text in plan.report.warnings():
+        tell(text)
     return sum_plu_zones(gpd.read_parquet(path), plan.frame)
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ocsge.rules import Rules
 
 WHERE = "triennial report"
+MOST_LISTED = 10
+"""Codes of communes that a message lists."""
 
 TRIENNIAL_REPORT = Schema(
     "TRIENNIAL_REPORT",
@@ -100,13 +102,18 @@ def triennial_report(
     Raises
     ------
     DataError
-        When a table is not what it must be, or a commune has several pairs.
+        When a table is not what it must be, a commune has several pairs, or no commune is in both tables.
     """
     require(enaf, ENAF, where=WHERE)
     require(changes, CHANGES, where=WHERE)
     per_ha = pixels_per_m2(changes, where=WHERE) * M2_PER_HECTARE
     objectives = trajectory(enaf, rules, reduction_pct=reduction_pct, guaranteed=guaranteed)
     of_commune = {str(row["commune_code"]): row for _, row in objectives.iterrows()}
+    if not changes["commune_code"].isin(list(of_commune)).any():
+        raise DataError(
+            f"{WHERE}: no commune of the changes ({_listed(changes['commune_code'])}) is in the ENAF file; give the "
+            "file that holds them"
+        )
     parts = []
     for code, rows in changes[changes["commune_code"].isin(list(of_commune))].groupby("commune_code"):
         years = _pair(rows, str(code))
@@ -118,7 +125,23 @@ def triennial_report(
             *_objective_lines(of_commune[str(code)]),
         ]
         parts.append(_frame(str(code), lines))
-    return pd.concat(parts, ignore_index=True) if parts else _frame("", [])
+    return pd.concat(parts, ignore_index=True)
+
+
+def left_out(enaf: pd.DataFrame, changes: pd.DataFrame) -> tuple[str, ...]:
+    """Return one line when communes of the changes are not in the ENAF table, so that no report is made of them."""
+    missing = changes["commune_code"][~changes["commune_code"].isin(enaf["commune_code"])]
+    missing = missing[missing != ""]
+    if missing.empty:
+        return ()
+    return (f"{WHERE}: {missing.nunique()} communes are not in the ENAF file and left out: {_listed(missing)}",)
+
+
+def _listed(codes: pd.Series) -> str:
+    """Return codes for a message, the first ten of many."""
+    found = sorted({str(code) for code in codes if code})
+    more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
+    return ", ".join(found[:MOST_LISTED]) + more if found else "none"
 
 
 def _pair(rows: pd.DataFrame, code: str) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from ocsge import gdal_environment  # noqa: F401  drops inherited GDAL paths bef
 from ocsge.errors import CrsError, GeometryError, LayerError, ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import geopandas as gpd
@@ -232,6 +232,7 @@ def read_features(
     bbox: tuple[float, float, float, float] | None,
     encoding: str | None,
     stop_on_invalid: bool,
+    only: tuple[str, Sequence[str]] | None = None,
 ) -> RawFeatures:
     """Return the features of a layer that meet ``bbox``, with the given fields.
 
@@ -248,6 +249,8 @@ def read_features(
         Encoding of a shapefile without ``.cpg``; null tries UTF-8 strictly, then cp1252.
     stop_on_invalid
         Refuse geometries that cannot be parsed rather than close their rings.
+    only
+        Field and the values to read, compared as texts; null reads every feature.
 
     Raises
     ------
@@ -258,6 +261,8 @@ def read_features(
     """
     check_complete(path)
     options: dict[str, object] = {"columns": columns, "bbox": bbox}
+    if only is not None:
+        options["where"] = _is_one_of(*only)
     frame, lost = _parsed(path, layer, text_encodings(path, encoding), options)
     absurd = _absurd(frame)
     bad = lost | absurd
@@ -270,6 +275,12 @@ def read_features(
         frame = frame.set_geometry(frame.geometry.where(~absurd))
     unreadable = bad & frame.geometry.isna().to_numpy()
     return RawFeatures(frame, closed=int((lost & ~unreadable).sum()), unreadable=int(unreadable.sum()))
+
+
+def _is_one_of(field: str, values: Sequence[str]) -> str:
+    """Return the condition, in the SQL of GDAL, that a field holds one of some values."""
+    quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    return f'"{field}" IN ({quoted})'
 
 
 def _parsed(
@@ -314,13 +325,13 @@ _COUNTED_FEATURES = 200_000
 """Layers above this are not read whole only to count what has no geometry."""
 
 
-def count_without_geometry(path: Path, layer: str | None, found: VectorLayer) -> int:
+def count_without_geometry(path: Path, layer: str | None, found: VectorLayer) -> int | None:
     """Return how many features of a layer have no geometry: a box never selects them, so they are counted apart.
 
-    A national layer, above 200,000 features, is not read whole for that: the answer is then 0.
+    A national layer, above 200,000 features, is not read whole for that: the answer is then None, unknown.
     """
     if not 0 <= found.features <= _COUNTED_FEATURES:
-        return 0
+        return None
     try:
         with _quiet_reader():
             _, bounds = pyogrio.read_bounds(path, layer=layer)

@@ -21,6 +21,7 @@ from ocsge.vector_files import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import geopandas as gpd
@@ -106,8 +107,8 @@ class Placed:
     """As the file holds them."""
     null: int
     """Features read without geometry."""
-    unplaced: int
-    """Features without geometry that a box leaves unread."""
+    unplaced: int | None
+    """Features without geometry that a box leaves unread; null when they were not counted."""
     reprojected: int
 
 
@@ -123,6 +124,7 @@ def read_placed(
     encoding: str | None,
     assume_crs: int | str | None,
     where: str,
+    only: tuple[str, Sequence[str]] | None = None,
 ) -> Placed:
     """Read the features of a layer, into the CRS asked for.
 
@@ -146,6 +148,8 @@ def read_placed(
         CRS of a layer that declares none.
     where
         What the layer is, for messages.
+    only
+        Field, and the values of the features to read; null reads all.
 
     Raises
     ------
@@ -164,6 +168,7 @@ def read_placed(
             bbox=_bounds_in(bounds, epsg=epsg, crs=crs),
             encoding=encoding,
             stop_on_invalid=invalid == "stop",
+            only=only,
         )
         shapes = raw.frame.geometry.array
         null = shapely.is_missing(shapes) | shapely.is_empty(shapes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -11,11 +12,11 @@ import pyarrow.parquet as pq
 from ocsge.csv_tables import read_text_table, typed_table
 from ocsge.errors import DataError
 from ocsge.tables import CHANGES, FLOW
-from ocsge.triennial_report import triennial_report
+from ocsge.triennial_report import left_out, triennial_report
 from ocsge.zan import enaf_consumption, trajectory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from ocsge.rules import Rules
@@ -64,6 +65,7 @@ def zan_report(
     *,
     reduction_pct: float | None = None,
     guaranteed: Sequence[str] = (),
+    tell: Callable[[str], object] = warnings.warn,
 ) -> pd.DataFrame:
     """Return the figures of the *rapport triennal local* of the communes of two files, in hectares.
 
@@ -73,15 +75,21 @@ def zan_report(
         As :func:`zan_trajectory`.
     changes
         ``CHANGES`` as GeoParquet (a file, or a folder of them) or CSV.
+    tell
+        Receives the communes of the changes that the ENAF file lacks, on one line.
 
     Raises
     ------
     DataError
-        When a file cannot be used.
+        When a file cannot be used, or they have no commune in common.
     """
     consumed = enaf_consumption(read_text_table(enaf), where=str(enaf))
     covered = _covered(guaranteed, consumed)
-    return triennial_report(consumed, read_changes(changes), rules, reduction_pct=reduction_pct, guaranteed=covered)
+    changed = read_changes(changes)
+    table = triennial_report(consumed, changed, rules, reduction_pct=reduction_pct, guaranteed=covered)
+    for text in left_out(consumed, changed):
+        tell(text)
+    return table
 
 
 def _covered(guaranteed: Sequence[str], consumed: pd.DataFrame) -> list[str] | None:

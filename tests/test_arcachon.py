@@ -13,8 +13,8 @@ from ign_scene import states_in_words
 
 from ocsge.archives import unpacked
 from ocsge.catalog import recognise
+from ocsge.commune_outlines import read_communes
 from ocsge.errors import CodeError
-from ocsge.layers import read_communes
 from ocsge.partial_codes import pair_states
 from ocsge.products.ocs_ge import OcsGeRead, read_ocs_ge
 from ocsge.rules import load_rules

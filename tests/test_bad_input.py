@@ -125,6 +125,16 @@ def test_what_reading_the_communes_the_zone_and_the_perimeter_met_is_in_run_json
     assert (reading["files"], reading["repaired"], reading["repaired_area_m2"]) == (["moitie.gpkg"], 1, 800)
 
 
+def test_what_reading_lost_is_told_to_the_user_and_in_run_json(bench: Bench) -> None:
+    bench.deliver(batiment=buildings([HOUSE, None, box(20, 20, 40, 40)], hauteur=["3", "4", "high"]))
+    done = bench.derive()
+    lost = (
+        "bd_topo:batiment (batiment.gpkg): 1 features without geometry left out; 1 unreadable values taken as unknown"
+    )
+    assert (done.code, done.errors) == (0, [f"warning: {lost}"])
+    assert run_json(bench)["warnings"] == [lost]
+
+
 def test_duplicated_buildings_are_dropped_and_counted_and_the_stock_is_the_same(ready: Bench) -> None:
     assert ready.derive().code == 0
     once = stock_of(ready)["stock_ha"]
@@ -530,6 +540,22 @@ def test_what_reading_the_class_polygons_met_is_in_run_json(ready: Bench) -> Non
         "duplicates": 1,
         "repaired": 1,
     }
+
+
+@pytest.mark.parametrize("suffix", [".fgb", ".geojson", ".shp"])
+def test_class_polygons_are_read_in_every_vector_format_that_is_opened(suffix: str, ready: Bench) -> None:
+    source = class_polygons(ready.folder / "vecto.gpkg", ["Pelouse", "Pelouse"], [12, 12])
+    path = ready.folder / f"D012_2022_660_6370_vecto{suffix}"
+    gpd.read_file(source).to_file(path)
+    assert ready.derive("--cosia", path).code == 0
+    assert set(polygons_of(ready)["code_cs"]) == {"CS1.1.1.1", "CS2.2.1"}
+
+
+def test_class_polygons_in_a_format_that_is_not_opened_are_refused(ready: Bench) -> None:
+    source = class_polygons(ready.folder / "vecto.gpkg", ["Pelouse", "Pelouse"], [12, 12])
+    path = ready.folder / "D012_2022_660_6370_vecto.parquet"
+    gpd.read_file(source).to_parquet(path)
+    ready.refuses(ready.derive("--cosia", path), DATA, "vecto.parquet")
 
 
 def test_class_polygons_are_read_by_name_whatever_their_case_and_number(ready: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
@@ -14,7 +15,14 @@ from layer_fixtures import write_gpkg
 
 from ocsge.catalog import register
 from ocsge.cli.compare import compare
-from ocsge.compare import Comparison, compare_objects, compare_results, compare_with_reference, write_comparison
+from ocsge.compare import (
+    Comparison,
+    compare_files,
+    compare_objects,
+    compare_results,
+    compare_with_reference,
+    write_comparison,
+)
 from ocsge.errors import CodeError, CrsError, DataError, LayerError, ParameterError
 from ocsge.products.ocs_ge import read_ocs_ge
 
@@ -177,6 +185,28 @@ def run(*arguments: object) -> str:
     return done.output
 
 
+def test_the_map_of_what_differs_credits_the_reference(tmp_path: Path) -> None:
+    frame = ign_scene(3).frame
+    frame.loc[4, "crit_seuil"] = ~frame.loc[4, "crit_seuil"]
+    found = compare_with_reference(write_artificialisation(tmp_path / "a.gpkg", frame), rules=RULES)
+    *_, drawn = write_comparison(found, tmp_path)
+    with sqlite3.connect(drawn) as connection:
+        told = " ".join(text for (text,) in connection.execute("SELECT metadata FROM gpkg_metadata"))
+    assert "IGN – OCS GE" in told
+    same = compare_files(tmp_path / "a.gpkg", tmp_path / "a.gpkg")
+    assert (same.disagreements.empty, same.credit) == (True, found.credit)
+
+
+def test_what_reading_the_reference_lost_is_told(tmp_path: Path) -> None:
+    frame = ign_scene(3).frame
+    frame = pd.concat([frame, frame.iloc[:1].assign(geometry=None)], ignore_index=True)
+    path = write_artificialisation(tmp_path / "a.gpkg", frame)
+    lost = "ocs_ge:artificialisation (a.gpkg): 1 features without geometry left out"
+    assert compare_with_reference(path, rules=RULES).warnings == (lost,)
+    done = CliRunner().invoke(compare, ["--reference", str(path), "--result", str(path)])
+    assert (done.exit_code, done.stderr) == (0, f"warning: {lost}\n")
+
+
 def test_the_command_prints_the_agreement_and_writes_the_disagreements(tmp_path: Path) -> None:
     frame = ign_scene(3).frame
     whole = write_artificialisation(tmp_path / "whole.gpkg", frame)
@@ -189,8 +219,9 @@ def test_the_command_prints_the_agreement_and_writes_the_disagreements(tmp_path:
     overlaid = run("--reference", whole, "--result", planted)
     assert "1 disagreements" in overlaid
     assert "0 disagreements" in run("--reference", whole)
-    with pytest.raises(ParameterError, match="do not go with --result"):
-        run("--reference", whole, "--result", planted, "--commune", "12174")
+    for ignored in (["--commune", "12174"], ["--workspace", "ocsge-workspace"], ["--keep-unclassified"]):
+        refused = CliRunner().invoke(compare, ["--reference", str(whole), "--result", str(planted), *ignored])
+        assert (refused.exit_code, f"{ignored[0]}: does not go with --result" in refused.output) == (2, True)
 
 
 def test_a_result_of_ours_is_read_back_as_a_reference(tmp_path: Path) -> None:

@@ -181,6 +181,15 @@ def test_a_run_in_another_crs_gets_the_same_ground(tmp_path: Path) -> None:
     assert shapely.hausdorff_distance(back, GROUND) < 1e-3
 
 
+def test_a_correction_that_the_crs_of_the_run_cannot_express_is_named_and_not_forgotten(tmp_path: Path) -> None:
+    nowhere = shapely.box(5e7, 5e7, 5e7 + 10, 5e7 + 10)
+    for ground in (shapely.box(340_000, 7_650_000, 340_010, 7_650_010), nowhere, nowhere):
+        add(tmp_path, ground, code_cs=MEADOW, status="accepted", epsg=2975)
+    assert len(accepted(tmp_path, epsg=2975)) == 3
+    with pytest.raises(CrsError, match=r"correction c0002, c0003: .*EPSG:2154.*withdraw"):
+        accepted(tmp_path)
+
+
 def test_only_corrections_that_meet_the_ground_of_a_run_are_kept(tmp_path: Path) -> None:
     for place in (GROUND, box(5000, 5000, 5010, 5010)):
         add(tmp_path, place, code_cs=MEADOW, status="accepted")

@@ -16,7 +16,8 @@ from rasterio.transform import from_origin
 
 from ocsge.catalog import embedded_sources
 from ocsge.cli import main
-from ocsge.layers import read_communes, read_layer
+from ocsge.commune_outlines import read_communes
+from ocsge.layers import read_layer
 from ocsge.rules import load_rules
 from ocsge.tables import ARTIFICIALISED, STOCK, STOCK_LONG, require
 

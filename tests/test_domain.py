@@ -13,7 +13,7 @@ from small_commune import CODE, X, Y, box, communes, write
 
 from ocsge.catalog import Source, recognise
 from ocsge.domain import Domain, domain_of, run_epsg
-from ocsge.errors import CrsError, LayerError, ParameterError
+from ocsge.errors import CrsError, GeometryError, LayerError, ParameterError
 from ocsge.grid import Grid, Window
 from ocsge.regions.shapes import Channel
 
@@ -173,6 +173,20 @@ def test_what_reading_a_perimeter_met_is_reported(sources: tuple[Source, ...], t
     assert (report.read, report.kept, report.null_or_empty, report.other_kind) == (4, 2, 1, 1)
     # two triangles of 100 m² whose signed areas cancel out
     assert (report.repaired, report.repaired_area_m2) == (1, pytest.approx(200))
+
+
+def test_an_invalid_perimeter_or_outline_is_refused_when_told_to_stop(
+    sources: tuple[Source, ...], tmp_path: Path
+) -> None:
+    bow_tie = shapely.Polygon([(X, Y), (X + 20, Y + 20), (X + 20, Y), (X, Y + 20)])
+    zac = write(tmp_path / "zac.gpkg", zac=gpd.GeoDataFrame({"nom": ["zac"]}, geometry=[bow_tie], crs=2154))
+    asked = {"grid": GRID, "context_m": 100.0, "invalid": "stop"}
+    with pytest.raises(GeometryError, match=r"zac.gpkg .*feature 1: Self-intersection.*correct it or allow repairs"):
+        domain_of(communes=[CODE], perimetre=zac, sources=sources, **asked)
+    outlines = recognise(write(tmp_path / "wrong.gpkg", commune=communes(bow_tie)))
+    with pytest.raises(GeometryError, match=r"wrong.gpkg layer commune feature .*Self-intersection"):
+        domain_of(communes=[CODE], perimetre=None, sources=outlines, **asked)
+    assert domain_of(communes=[CODE], perimetre=None, sources=sources, **asked).territory.area == 40_000
 
 
 def test_what_reading_the_communes_around_met_is_reported_file_by_file(tmp_path: Path) -> None:

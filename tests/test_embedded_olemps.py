@@ -17,8 +17,9 @@ import shapely
 
 from ocsge import catalog as catalog_module
 from ocsge.catalog import Source, embedded_communes, embedded_sources, load_catalog
+from ocsge.commune_outlines import read_communes
 from ocsge.errors import LayerError
-from ocsge.layers import read_communes, read_layer
+from ocsge.layers import read_layer
 from ocsge.resources import shipped_directory
 
 FOLDER = shipped_directory("data_catalog") / "embedded"

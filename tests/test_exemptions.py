@@ -7,6 +7,7 @@ on 2 000 m²: they would take out 6 000, 4 000, and together 8 000.
 from __future__ import annotations
 
 import csv
+import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,10 @@ from small_commune import CODE, X, Y, box, buildings, communes, write
 from ocsge.catalog import register
 from ocsge.cli import main
 from ocsge.derive import Derivation, derive
+from ocsge.errors import DataError
 from ocsge.exemptions import FlaggedGround, exempt
 from ocsge.explain import explain
+from ocsge.rules import load_rules
 from ocsge.thresholds import Neighbours
 
 if TYPE_CHECKING:
@@ -137,11 +140,37 @@ def test_an_explanation_says_which_exemptions_cover_the_polygon_and_which_is_cho
     workspace: Path, overlay: Path, place: tuple[int, int], remarks: list[str]
 ) -> None:
     preview(workspace, overlay)
-    found = explain(workspace, commune=CODE, point=(X + place[0], Y + place[1]), millesime=2022)
+    found = explain(workspace, commune=CODE, point=(X + place[0], Y + place[1]), millesime=2022, rules=overlay)
     assert found.artif
     said = [remark.split(";")[0] for remark in found.remarks if "exempt" in remark]
     assert said == remarks
     assert ("exempted by choice: park" in found.reason) == bool(remarks)
+
+
+def test_a_result_is_not_explained_by_other_rules_than_its_own(
+    workspace: Path, overlay: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {"commune": CODE, "point": (X + IN_PARK[0], Y + IN_PARK[1])}
+    preview(workspace, overlay)
+    theirs, shipped = load_rules(overlay=overlay), load_rules()
+    with pytest.raises(DataError, match=rf"by the rules {theirs.fingerprint[:12]}.*today, {shipped.fingerprint[:12]}"):
+        explain(workspace, **asked)
+    assert explain(workspace, **asked, rules=theirs) == explain(workspace, **asked, rules=str(overlay))
+    words = ["--commune", CODE, "--point", f"{X + IN_PARK[0]},{Y + IN_PARK[1]}", "--workspace", str(workspace)]
+    for given, code in ((["--rules", str(overlay)], 0), ([], 65)):
+        with pytest.raises(SystemExit) as stop:
+            main(["explain", *words, *given])
+        assert stop.value.code == code
+    assert "--rules" in capsys.readouterr().err
+    preview(workspace)
+    with pytest.raises(DataError, match="not by the rules given"):
+        explain(workspace, **asked, rules=overlay)
+
+
+def test_rules_of_a_chosen_date_explain_their_result(workspace: Path) -> None:
+    day = dt.date(2024, 1, 1)
+    derive(communes=[CODE], millesime=2022, workspace=workspace, resolution=1, rules=load_rules(day))
+    assert explain(workspace, commune=CODE, point=(X + IN_PARK[0], Y + IN_PARK[1])).millesime == 2022
 
 
 def test_a_plant_inside_a_park_has_both_exemptions_named(workspace: Path) -> None:

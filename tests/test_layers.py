@@ -25,8 +25,9 @@ from layer_fixtures import (
 )
 
 from ocsge.catalog import Source, recognise
+from ocsge.commune_outlines import read_communes
 from ocsge.errors import CrsError, DataError, GeometryError, LayerError, ParameterError
-from ocsge.layers import LayerRead, read_communes, read_layer
+from ocsge.layers import LayerRead, ReadReport, read_layer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,12 +92,42 @@ def test_null_and_empty_geometries_are_dropped_and_counted(tmp_path: Path) -> No
     assert (result.report.read, result.report.kept, result.report.null_or_empty) == (3, 1, 2)
 
 
+def test_features_without_geometry_are_unknown_and_not_none_in_a_layer_too_large_to_count_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = gpkg(tmp_path, buildings([square(), None]))
+    around = (HERE[0], HERE[1], HERE[0] + 10, HERE[1] + 10)
+    counted = read(path, bounds=around).report
+    assert (counted.read, counted.null_or_empty) == (2, 1)
+    monkeypatch.setattr("ocsge.vector_files._COUNTED_FEATURES", 1)
+    report = read(path, bounds=around).report
+    assert (report.read, report.kept, report.null_or_empty, report.warnings()) == (1, 1, None, ())
+    assert read(path).report.null_or_empty == 1
+
+
 def test_a_bow_tie_is_repaired_and_its_change_of_area_reported(tmp_path: Path) -> None:
     result = read(gpkg(tmp_path, buildings([bow_tie()])))
     assert result.frame.geometry.area.sum() == pytest.approx(50.0)
     assert result.report.repaired == 1
     assert result.report.repaired_area_m2 == pytest.approx(50.0)
     assert result.frame.geometry.is_valid.all()
+
+
+def test_what_reading_lost_is_told_on_one_line_with_its_file_and_nothing_else_is(tmp_path: Path) -> None:
+    line = shapely.LineString([(HERE[0], HERE[1]), (HERE[0] + 5, HERE[1])])
+    (tmp_path / "whole").mkdir()
+    assert read(gpkg(tmp_path / "whole", buildings([square(), square()]))).report.warnings() == ()
+    frame = buildings([square(), bow_tie(), line, None], hauteur=["3", "high", "5", "6"])
+    (told,) = read(gpkg(tmp_path, frame)).report.warnings()
+    assert told == (
+        "bd_topo:batiment (bd.gpkg): 1 features without geometry left out; 1 features of another kind of geometry left "
+        "out; 1 unreadable values taken as unknown; 1 invalid geometries repaired, 50.0 m² moved"
+    )
+
+
+def test_a_repair_that_moves_less_than_a_square_metre_is_not_told() -> None:
+    assert ReadReport(layer="a:b", repaired=3, repaired_area_m2=0.99).warnings() == ()
+    assert ReadReport(layer="a:b", unreadable=2).warnings() == ("a:b (): 2 features of unreadable geometry left out",)
 
 
 def test_stop_names_the_feature_by_its_identifier(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,10 +19,10 @@ from layer_fixtures import write_gpkg
 
 from ocsge.catalog import register
 from ocsge.cli.derive import derive
-from ocsge.cli.official import _folder
 from ocsge.compare import compare_with_reference
-from ocsge.errors import CodeError, DataError, LayerError, ParameterError
+from ocsge.errors import CodeError, CrsError, DataError, LayerError, ParameterError
 from ocsge.official import OfficialStock, derive_official
+from ocsge.official_files import folder_of, write_official
 from ocsge.tables import ARTIFICIALISED, STOCK, STOCK_LONG, require
 
 if TYPE_CHECKING:
@@ -186,14 +189,29 @@ def test_the_command_prints_and_writes_the_official_stock(tmp_path: Path) -> Non
     assert sorted(path.name for path in folder.iterdir()) == [
         "polygons.gpkg",
         "polygons.qml",
+        "run.json",
         "stock.csv",
+        "stock.schema.json",
         "stock_excel.csv",
+        "stock_excel.schema.json",
         "stock_long.csv",
+        "stock_long.schema.json",
     ]
     written = pd.read_csv(folder / "stock.csv", dtype={"commune_code": str})
     assert written["stock_ha"].tolist() == [1, 0]
     # what was written is a layer of IGN's schema, on which the thresholds find themselves again
     assert compare_with_reference(folder / "polygons.gpkg", rules=RULES).disagreements.empty
+
+
+def test_what_reading_an_official_layer_lost_is_told_and_in_run_json(tmp_path: Path) -> None:
+    workspace_of(tmp_path)
+    lost = occupation((LAWN, box(50, 50, 150, 150)))
+    lost = pd.concat([lost, lost.iloc[:1].assign(geometry=None)], ignore_index=True)
+    layer = write_gpkg(tmp_path / "o.gpkg", OCCUPATION_SOL=lost)
+    code, said = command(tmp_path, "--commune", "32001", "--ocs-ge", layer)
+    told = "ocs_ge:occupation (o.gpkg): 1 features without geometry left out"
+    assert (code, f"warning: {told}" in said) == (0, True)
+    assert json.loads((tmp_path / "w" / "official" / "32001_2022" / "run.json").read_text())["warnings"] == [told]
 
 
 def test_codes_without_a_state_are_left_out_only_on_request(tmp_path: Path) -> None:
@@ -209,7 +227,11 @@ def test_codes_without_a_state_are_left_out_only_on_request(tmp_path: Path) -> N
 def test_options_that_say_how_to_derive_are_refused_with_an_official_layer(tmp_path: Path) -> None:
     code, said = command(tmp_path, "--commune", "32001", "--cosia", tmp_path, "--keep-going")
     assert code == 2
-    assert "--cosia, --keep-going" in said
+    assert "--cosia, --keep-going: the polygons of an official layer" in said
+    # even at their default: what was asked for would change nothing
+    for ignored in (["--resolution", 0.2], ["--resample"], ["--window", 1000], ["--jobs", 1], ["--threads", 2]):
+        code, said = command(tmp_path, "--commune", "32001", *ignored)
+        assert (code, f"{ignored[0]}: the polygons of an official layer" in said) == (2, True)
     derived = CliRunner().invoke(derive, ["--commune", "32001", "--millesime", "2022", "--keep-unclassified"])
     assert derived.exit_code == 2
     assert "--source official" in derived.output
@@ -217,6 +239,56 @@ def test_options_that_say_how_to_derive_are_refused_with_an_official_layer(tmp_p
 
 def test_a_folder_of_many_communes_has_a_short_name(tmp_path: Path) -> None:
     found = official(tmp_path, occupation((LAWN, box(50, 50, 150, 150))), "32001")
-    many = replace(found, stock=pd.DataFrame({"commune_code": [f"32{n:03d}" for n in range(200)]}))
-    assert len(_folder(tmp_path, many, None).name) < 40
-    assert _folder(tmp_path, found, tmp_path / "zac.gpkg").name == "zac_2022"
+    assert folder_of(found, tmp_path) == tmp_path / "official" / "32001_2022"
+    many = replace(found, communes=tuple(f"32{n:03d}" for n in range(200)))
+    assert len(folder_of(many, tmp_path).name) < 40
+
+
+def test_each_perimeter_and_each_choice_of_communes_in_it_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    workspace_of(tmp_path)
+    layer = write_gpkg(tmp_path / "o.gpkg", OCCUPATION_SOL=occupation((LAWN, box(180, 50, 220, 150))))
+    for place, width in (("north", 20), ("south", 40)):
+        (tmp_path / place).mkdir()
+        zone = gpd.GeoDataFrame(geometry=[box(190, 0, 190 + width, 200)], crs=2154)
+        path = write_gpkg(tmp_path / place / "zac.gpkg", zone=zone)
+        for chosen in ([], ["--commune", "32001"], ["--commune", "32002"]):
+            assert command(tmp_path, "--perimetre", path, "--ocs-ge", layer, *chosen)[0] == 0
+    folders = sorted((tmp_path / "w" / "official").iterdir())
+    areas = [pd.read_csv(folder / "stock.csv")["surface_ha"].sum() for folder in folders]
+    # 20 m or 40 m by 200 m of both communes, then the 10 m of the west, the 10 m or 30 m of the east
+    assert sorted(areas) == [0.2, 0.2, 0.2, 0.4, 0.6, 0.8]
+
+
+def test_a_perimeter_that_declares_no_crs_takes_the_one_given(tmp_path: Path) -> None:
+    zone = gpd.GeoDataFrame(geometry=[box(190, 0, 210, 200)], crs=2154)
+    path = tmp_path / "zone.shp"
+    zone.to_file(path)
+    path.with_suffix(".prj").unlink()
+    layer = occupation((LAWN, box(180, 50, 220, 150)))
+    with pytest.raises(CrsError, match="--assume-crs"):
+        official(tmp_path, layer, perimetre=path)
+    (tmp_path / "again").mkdir()
+    assert stock_m2(official(tmp_path / "again", layer, perimetre=path, assume_crs=2154)) == {
+        "32001": 1000,
+        "32002": 1000,
+    }
+
+
+def test_what_is_written_says_that_it_is_official_from_what_and_by_whom(tmp_path: Path) -> None:
+    layer = occupation((("CS1.1.1", "US4"), box(50, 50, 150, 150)))
+    found = official(tmp_path, layer, "32001")
+    *_, drawn, run = write_official(found, tmp_path / "w")
+    assert set(gpd.read_file(drawn, layer="artif_2022")["source"]) == {"official"}
+    with sqlite3.connect(drawn) as connection:
+        told = " ".join(text for (text,) in connection.execute("SELECT metadata FROM gpkg_metadata"))
+    assert "IGN – OCS GE" in told
+    assert "ADMIN EXPRESS" in told
+    written = json.loads(run.read_text())
+    assert (written["source"], written["product"], written["millesime"]) == ("official", "occupation", 2022)
+    assert written["rules"]["fingerprint"] == RULES.fingerprint
+    assert {source["file"]: source["sha256"] for source in written["sources"]} == {
+        name: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("o.gpkg", "communes.gpkg")
+    }
+    assert (written["partial_codes"], written["flags"]) == ({"CS1.1.1 × US4": 1}, ["partial_codes"])
+    schema = json.loads((run.parent / "stock.schema.json").read_text())
+    assert [field["name"] for field in schema["fields"]] == list(found.stock.columns)

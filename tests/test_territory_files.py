@@ -111,6 +111,16 @@ def test_movements_need_a_cog_to_come_to(folder: Path) -> None:
     assert territory_sums(folder / "stock.csv", level="epci", cog_year=2024, **files)["stock_ha"].tolist() == [16.0]
 
 
+def test_a_cog_without_movements_or_other_than_that_of_the_membership_is_refused(folder: Path) -> None:
+    asked = {"level": "epci", "membership": folder / "members.csv"}
+    with pytest.raises(ParameterError, match="--movements are followed; give both"):
+        territory_sums(folder / "stock.csv", cog_year=2024, **asked)
+    with pytest.raises(ParameterError, match="--cog-year 2020: the membership is of COG 2024; leave it out"):
+        territory_sums(folder / "stock.csv", cog_year=2020, movements=folder / "moves.csv", **asked)
+    same = territory_sums(folder / "stock.csv", cog_year=2024, movements=folder / "moves.csv", **asked)
+    assert same["stock_ha"].tolist() == [16.0]
+
+
 def register_communes(workspace: Path, codes: Sequence[str]) -> None:
     boxes = [shapely.box(X + 1000 * n, Y, X + 1000 * (n + 1), Y + 1000) for n in range(len(codes))]
     frame = gpd.GeoDataFrame(
@@ -205,6 +215,18 @@ def test_zones_of_a_plan_are_measured_in_a_workspace(folder: Path) -> None:
         plu_zone_areas(zones, commune="12202", workspace=folder / "demo")
 
 
+def test_what_reading_the_zones_of_a_plan_lost_is_told(folder: Path) -> None:
+    publish_polygons(folder / "demo")
+    zones = write_zones(folder / "12174_ZONE_URBA_20220101.shp")
+    frame = gpd.read_file(zones)
+    pd.concat([frame, frame.iloc[:1].assign(geometry=None)], ignore_index=True).to_file(zones)
+    lost = r"plu:zone_urba \(12174_ZONE_URBA_20220101.shp\): 1 features without geometry left out"
+    with pytest.warns(UserWarning, match=lost):
+        plu_zone_areas(zones, commune="12174", workspace=folder / "demo")
+    shown = run("territories", "plu", zones, "--commune", "12174", "--workspace", folder / "demo")
+    assert "warning: plu:zone_urba (12174_ZONE_URBA_20220101.shp): 1 features without geometry left out" in shown
+
+
 def test_the_national_export_stands_beside_a_table(folder: Path) -> None:
     write_csv(stocks(stock_row("12202", 2022, 700.0)), folder / "rodez.csv")
     found = compare_with_portal(EXPORT, folder / "rodez.csv")
@@ -254,6 +276,19 @@ def test_the_report_is_laid_out_from_parquet_a_folder_or_csv(folder: Path) -> No
     shown = run("zan", "report", folder / "enaf.csv", folder / "changes.parquet", "--output", folder / "report.csv")
     assert "Surfaces artificialisées" in shown
     assert len(pd.read_csv(folder / "report.csv")) == len(found)
+
+
+def test_communes_that_the_enaf_file_lacks_are_named_and_with_none_left_there_is_no_report(folder: Path) -> None:
+    other = CHANGES.assign(commune_code="12202")
+    pd.concat([CHANGES, other]).to_parquet(folder / "two.parquet")
+    words = ["zan", "report", folder / "enaf.csv", folder / "two.parquet", "--output", folder / "report.csv"]
+    assert "warning: triennial report: 1 communes are not in the ENAF file and left out: 12202" in run(*words)
+    assert set(pd.read_csv(folder / "report.csv", dtype="str")["commune_code"]) == {"12174"}
+    with pytest.warns(UserWarning, match="12202"):
+        zan_report(folder / "enaf.csv", folder / "two.parquet", load_rules())
+    other.to_parquet(folder / "other.parquet")
+    with pytest.raises(DataError, match=r"no commune of the changes \(12202\) is in the ENAF file"):
+        zan_report(folder / "enaf.csv", folder / "other.parquet", load_rules())
 
 
 def test_changes_that_cannot_be_read_are_refused(folder: Path) -> None:

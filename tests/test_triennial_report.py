@@ -9,7 +9,7 @@ import pytest
 
 from ocsge.errors import DataError
 from ocsge.rules import load_rules
-from ocsge.triennial_report import triennial_report
+from ocsge.triennial_report import left_out, triennial_report
 from ocsge.zan import enaf_consumption
 
 RULES = load_rules(dt.date(2025, 6, 1))
@@ -122,8 +122,17 @@ def test_objectives_without_data_are_null_and_say_so() -> None:
     assert row["note"].startswith("données insuffisantes")
 
 
-def test_a_commune_that_one_of_the_tables_lacks_has_no_report() -> None:
-    assert triennial_report(ENAF, CHANGES.assign(commune_code="12202"), RULES).empty
+def test_a_commune_that_one_of_the_tables_lacks_has_no_report_and_is_named() -> None:
+    other = CHANGES.assign(commune_code="12202")
+    both = pd.concat([CHANGES, other])
+    pd.testing.assert_frame_equal(triennial_report(ENAF, both, RULES), triennial_report(ENAF, CHANGES, RULES))
+    assert left_out(ENAF, both) == ("triennial report: 1 communes are not in the ENAF file and left out: 12202",)
+    assert left_out(ENAF, CHANGES) == left_out(ENAF, CHANGES.assign(commune_code="")) == ()
+    many = pd.concat([CHANGES.iloc[:1].assign(commune_code=f"{12202 + n}") for n in range(12)])
+    assert left_out(ENAF, many)[0].endswith("12210, 12211 and 2 more")
+    for nothing in (other, CHANGES.iloc[:0]):
+        with pytest.raises(DataError, match=r"no commune of the changes \((12202|none)\) is in the ENAF file"):
+            triennial_report(ENAF, nothing, RULES)
 
 
 def test_changes_of_two_pairs_are_refused() -> None:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ocsge.cli.given import refuse_given
 from ocsge.cli.options import FILE, NEW_FOLDER, RULES, assume_crs_option, workspace_option
 from ocsge.cli.printing import number
+from ocsge.cli.table_output import warn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,9 +42,7 @@ def compare(
 
     That of its artif and crit_seuil with ours, or of two results.
     """
-    from ocsge.compare import compare_results, compare_with_reference, write_comparison
-    from ocsge.errors import ParameterError
-    from ocsge.products.ocs_ge import read_ocs_ge
+    from ocsge.compare import compare_files, compare_with_reference, write_comparison
     from ocsge.rules import load_rules
 
     if result is None:
@@ -56,15 +56,16 @@ def compare(
             assume_crs=assume_crs,
         )
     else:
-        if communes or rules is not None:
-            raise ParameterError("--commune and --rules do not go with --result: two results are compared as they are")
-        years = None if millesime is None else [millesime]
-        theirs = read_ocs_ge(reference, "artificialisation", millesimes=years, assume_crs=assume_crs).frame
-        ours = read_ocs_ge(
-            result, "artificialisation", millesimes=years, epsg=theirs.crs.to_epsg(), assume_crs=assume_crs
-        ).frame
-        found = compare_results(theirs, ours)
+        refuse_given(
+            "communes",
+            "rules",
+            "keep_unclassified",
+            "workspace",
+            why="does not go with --result: two results are compared as they are",
+        )
+        found = compare_files(reference, result, millesime=millesime, assume_crs=assume_crs)
     _print(found)
+    warn(found.warnings)
     for path in write_comparison(found, out) if out is not None else ():
         click.echo(str(path))
 

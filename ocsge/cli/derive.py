@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ocsge.cli.given import refuse_given
 from ocsge.cli.options import (
     FILE,
     INVALID,
@@ -20,6 +21,7 @@ from ocsge.cli.options import (
     workspace_option,
 )
 from ocsge.cli.printing import number, progress
+from ocsge.cli.table_output import warn
 from ocsge.legal_notice import NO_BUILDING_RULE
 
 if TYPE_CHECKING:
@@ -29,6 +31,18 @@ if TYPE_CHECKING:
     from ocsge.derivation import Derivation
 
 DEMO_COMMUNE, DEMO_MILLESIMES = "12174", (2019, 2022)
+_HOW_TO_DERIVE = (
+    "cosia",
+    "numbering",
+    "zone_construite",
+    "keep_going",
+    "resolution",
+    "resample",
+    "window_m",
+    "jobs",
+    "threads",
+)
+"""Options that say how to derive polygons."""
 
 
 @click.command()
@@ -94,13 +108,8 @@ def derive(  # noqa: PLR0917  (click passes by name)
     if source == "official":
         from ocsge.cli.official import derive_official_and_print
 
+        refuse_given(*_HOW_TO_DERIVE, why="the polygons of an official layer are not derived; leave it out")
         derive_official_and_print(
-            {
-                "--cosia": cosia,
-                "--numbering": numbering,
-                "--zone-construite": zone_construite,
-                "--keep-going": keep_going,
-            },
             communes=communes,
             perimetre=perimetre,
             millesime=_only(millesimes),
@@ -112,8 +121,7 @@ def derive(  # noqa: PLR0917  (click passes by name)
             assume_crs=assume_crs,
         )
         return
-    if ocs_ge is not None or keep_unclassified:
-        raise click.UsageError("--ocs-ge and --keep-unclassified go with --source official")
+    refuse_given("ocs_ge", "keep_unclassified", why="goes with --source official")
     _derive_and_print(
         communes=communes,
         perimetre=perimetre,
@@ -163,8 +171,7 @@ def _derive_and_print(**request: object) -> None:
         except CommunesFailedError as error:
             result, failed = error.done, error
     _print_results(Console(), result)
-    for text in result.warnings:
-        click.echo(f"warning: {text}", err=True)
+    warn(result.warnings)
     if failed is not None:
         raise failed
 

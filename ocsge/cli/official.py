@@ -2,57 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import click
 
 from ocsge.cli.printing import number
+from ocsge.cli.table_output import warn
 from ocsge.legal_notice import NO_BUILDING_RULE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from ocsge.official import OfficialStock
 
 
-LONGEST_NAME = 60
-"""Characters of the codes of communes in the name of a folder; more codes are told by a digest."""
-
-
-def derive_official_and_print(not_for_official: Mapping[str, object], **request: object) -> None:
+def derive_official_and_print(**request: object) -> None:
     """Measure the stock on IGN's polygons, print it, and write its files under ``official/`` of the workspace.
 
     Parameters
     ----------
-    not_for_official
-        Options that say how to derive polygons, with their values: none may be given.
     request
         Parameters of :func:`ocsge.official.derive_official`; ``rules`` is the folder of an overlay.
     """
-    from ocsge.official import derive_official, write_official
+    from ocsge.official import derive_official
+    from ocsge.official_files import write_official
     from ocsge.rules import load_rules
     from ocsge.store import Workspace
 
-    if given := [name for name, value in not_for_official.items() if value]:
-        raise click.UsageError(f"{', '.join(given)}: the polygons of an official layer are not derived; leave it out")
     law = load_rules(overlay=request.pop("rules"))  # type: ignore[arg-type]
     store = Workspace(request["workspace"])  # type: ignore[arg-type]
     found = derive_official(**request, rules=law)  # type: ignore[arg-type]
     _print(found)
     with store.locked():
-        written = write_official(found, _folder(store.path, found, request["perimetre"]))
+        written = write_official(found, store.path)
     for path in written:
         click.echo(f"  {path}")
-
-
-def _folder(workspace: Path, found: OfficialStock, perimetre: object) -> Path:
-    codes = "_".join(code for code in found.stock["commune_code"] if code)
-    if len(codes) > LONGEST_NAME:
-        codes = f"{codes[:5]}_and_others_{hashlib.sha256(codes.encode()).hexdigest()[:8]}"
-    name = codes if perimetre is None else getattr(perimetre, "stem", "perimetre")
-    return workspace / "official" / f"{name}_{found.millesime}"
+    warn(found.warnings)
 
 
 def _print(found: OfficialStock) -> None:

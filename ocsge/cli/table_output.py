@@ -10,7 +10,7 @@ from ocsge.cli.options import NEW_FILE
 from ocsge.cli.printing import number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -31,6 +31,12 @@ def written(command: _Command) -> _Command:
         help="Separators of the CSV: comma and point, or semicolon and decimal comma.",
     )
     return output(profile(command))
+
+
+def warn(texts: Iterable[str]) -> None:
+    """Print what to know of the data on stderr, one line each."""
+    for text in texts:
+        click.echo(f"warning: {text}", err=True)
 
 
 def show_table(

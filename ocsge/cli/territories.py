@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ocsge.cli.options import FILE, FOLDER, RESULTS, assume_crs_option, workspace_option
-from ocsge.cli.table_output import show_table, written
+from ocsge.cli.table_output import show_table, warn, written
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,12 +49,20 @@ def sum_by(
     """
     from ocsge.territory_files import territory_sums
 
+    told: list[str] = []
     sums = territory_sums(
-        table, level=level, membership=membership, workspace=workspace, movements=movements, cog_year=cog_year
+        table,
+        level=level,
+        membership=membership,
+        workspace=workspace,
+        movements=movements,
+        cog_year=cog_year,
+        tell=told.append,
     )
     figures = ["net_ha", "net_ha_an"] if "net_ha" in sums.columns else ["stock_ha", "part_pct"]
     columns = ["territory_code", "territory_nom", "millesimes", "source", *figures, "coverage_pct", "flags"]
     show_table(sums, columns, title=f"Artificialised land by {level}", output=output, profile=profile)
+    warn(told)
 
 
 @territories.command()
@@ -76,10 +84,14 @@ def plu(
     """Measure artificialised land by type of zone of ZONES, a ZONE_URBA file of the CNIG standard."""
     from ocsge.territory_files import plu_zone_areas
 
-    areas = plu_zone_areas(zones, commune=commune, workspace=workspace, millesime=millesime, assume_crs=assume_crs)
+    told: list[str] = []
+    areas = plu_zone_areas(
+        zones, commune=commune, workspace=workspace, millesime=millesime, assume_crs=assume_crs, tell=told.append
+    )
     columns = ["in_plu", "typezone", "zone_ha", "artif_ha", "impermeable_ha", "part_pct", "flags"]
     title = f"Zones of {commune} at {areas['millesime'].iloc[0]}"
     show_table(areas, columns, title=title, output=output, profile=profile)
+    warn(told)
 
 
 @territories.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ocsge.cli.options import AT, FILE, RULES
-from ocsge.cli.table_output import show_table, written
+from ocsge.cli.table_output import show_table, warn, written
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -84,9 +84,11 @@ def report(
     """Lay out the figures of the rapport triennal local, from ENAF and the CHANGES of a pair of millésimes."""
     from ocsge.zan_files import zan_report
 
-    table = zan_report(enaf, changes, _rules(rules, at), reduction_pct=rate, guaranteed=guaranteed)
+    told: list[str] = []
+    table = zan_report(enaf, changes, _rules(rules, at), reduction_pct=rate, guaranteed=guaranteed, tell=told.append)
     columns = ["commune_code", "part", "label_fr", "from_year", "to_year", "value", "unit"]
     show_table(table, columns, title="Rapport triennal local (art. R.2231-1 CGCT)", output=output, profile=profile)
+    warn(told)
     click.echo(NOTICE)
 
 
