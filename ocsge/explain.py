@@ -15,7 +15,7 @@ from ocsge.exemptions import CHOSEN
 from ocsge.rules import LayerUsage, Rules, load_rules
 from ocsge.tables import CORRECTED_USAGE_RULE
 from ocsge.territory import check_commune_code
-from ocsge.version_layout import RUN, partition_of, published_polygons
+from ocsge.version_layout import RUN, described_by, partition_of, published_polygons
 
 _SHOWN = 12
 """Characters of a fingerprint that a message shows."""
@@ -138,7 +138,7 @@ def explain(
 
 def _rules_of(polygons: Path, rules: Rules | Path | str | None, *, workspace: Path, code: str) -> Rules:
     """Return the rules that a published result was derived by; refuse others."""
-    millesime = int(polygons.parent.name.partition("=")[2])
+    millesime = int(described_by(polygons).years)
     version = polygons.parents[3]
     run = version / partition_of(code, millesime, perimetre=None, kind="runs") / RUN
     if not run.is_file():

@@ -9,6 +9,7 @@ import click
 
 from ocsge.cli.options import FILE, INVALID, NEW_FILE, NUMBERING, RESAMPLE, THREADS, assume_crs_option
 from ocsge.cli.printing import number, progress
+from ocsge.cli.table_output import warn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,8 +56,7 @@ def measure(raster: Path, zones: Path, out: Path | None, **options: object) -> N
     if out is not None:
         write_csv(found.table, out)
     _print_areas(Console(), found, out)
-    for text in found.warnings:
-        click.echo(f"warning: {text}", err=True)
+    warn(found.warnings)
 
 
 def _print_areas(console: Console, found: MeasuredRaster, out: Path | None) -> None:
