@@ -23,7 +23,8 @@ import pandas as pd
 
 from benchmarks.measure import measured
 from benchmarks.table_partitions import make_workspace
-from ocsge.workspace_tables import current_version, files_of, flow_of_changes, read_table, stock_of_polygons
+from ocsge.version_layout import current_version
+from ocsge.workspace_tables import files_of, flow_of_changes, read_table, stock_of_polygons
 
 RESULTS = Path(__file__).parent / "tables_results.md"
 MILLESIMES = (2018, 2021, 2024)

@@ -13,12 +13,11 @@ import ocsge
 from benchmarks.table_partitions import make_workspace
 from ocsge.derive import derive
 from ocsge.errors import DataError, ParameterError
-from ocsge.publication import partition_of
 from ocsge.tables import STOCK, require
+from ocsge.version_layout import current_version, partition_of
 from ocsge.workspace_tables import (
     SOURCE_COLUMNS,
     STORED,
-    current_version,
     files_of,
     flow_of_changes,
     read_sources,
