@@ -110,26 +110,35 @@ def yearly_consumption(table: pd.DataFrame, *, means: pd.DataFrame) -> alt.Layer
         ``label``, ``first_year``, ``last_year`` and ``pace_ha_an``: one line a row.
     """
     shown = table.assign(texte=[french.hectares(area, 2) for area in table["consumed_ha"]])
+    shown["annee"] = shown["year"].astype(str)
     periods = list(dict.fromkeys(shown["periode"]))
+    ends = [*shown["year"], *means["first_year"], *means["last_year"]]
+    every = [str(year) for year in range(min(ends), max(ends) + 1)]
+    years = alt.Scale(domain=every)
     lines = means.assign(first=means["first_year"].astype(str), last=means["last_year"].astype(str))
     lengths = (
         alt.Chart(shown)
         .mark_bar()
         .encode(
-            x=alt.X("year:O", title="Année", axis=alt.Axis(labelAngle=-45)),
+            x=alt.X("annee:O", title="Année", scale=years, axis=alt.Axis(labelAngle=-45)),
             y=alt.Y("consumed_ha:Q", title="ENAF consommés (ha)", axis=alt.Axis(labelExpr=_AXIS)),
             color=alt.Color(
                 "periode:N",
                 scale=alt.Scale(domain=periods, range=["#7B7B9D", _BLUE][: len(periods)]),
                 legend=alt.Legend(title=None, orient="top"),
             ),
-            tooltip=[alt.Tooltip("year:O", title="Année"), alt.Tooltip("texte:N", title="Consommé")],
+            tooltip=[alt.Tooltip("annee:O", title="Année"), alt.Tooltip("texte:N", title="Consommé")],
         )
     )
     levels = (
         alt.Chart(lines)
         .mark_rule(strokeWidth=2, strokeDash=[6, 3], color="#D55E00")
-        .encode(x="first:O", x2="last:O", y="pace_ha_an:Q", tooltip=[alt.Tooltip("label:N", title="Rythme")])
+        .encode(
+            x=alt.X("first:O", scale=years),
+            x2="last:O",
+            y="pace_ha_an:Q",
+            tooltip=[alt.Tooltip("label:N", title="Rythme")],
+        )
     )
     return _plain(alt.layer(lengths, levels).properties(height=300))
 
