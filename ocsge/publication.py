@@ -125,10 +125,10 @@ def publish_results(workspace: Workspace, results: Measured, *, rules: Rules) ->
                 _write_commune(folder, code, results, state, rules)
             for pair in results.pairs:
                 _write_pair(folder, code, results, pair)
-        _combine(folder / results_root(perimetre))
+        combine_tables(folder / results_root(perimetre))
         for other in result_roots(folder):
             if not (other / "stock.csv").exists() and (other / "tables").is_dir():
-                _combine(other)
+                combine_tables(other)
 
     return workspace.publish_version(fill, key=results.key, carry=carry)
 
@@ -272,7 +272,7 @@ def _draw(
     )
 
 
-def _combine(folder: Path) -> None:
+def combine_tables(folder: Path) -> None:
     """Write the tables of every partition of a folder as one Parquet file each, and as CSV files."""
     for name, schema, outputs in _TABLES:
         parts = partition_files(folder, "tables", f"{name}.parquet")

@@ -1,4 +1,4 @@
-"""Read the tables of a workspace over any number of communes, straight from its Parquet and GeoParquet partitions.
+"""Read the tables of a workspace over any number of communes, straight from its Parquet and GeoParquet files.
 
 DuckDB reads what is asked for and nothing else: a commune is a folder, a figure a column. The stock and the flow can
 also be summed again from the polygons and the changes; the sums are those of whole pixels, hence equal to the published
@@ -108,7 +108,10 @@ ORDER BY commune_code, millesime_1, millesime_2
 
 
 def files_of(version: Path, name: str, *, communes: Sequence[str] | None = None) -> list[Path]:
-    """Return the partitions of a table, sorted; results limited by a perimeter are not among them.
+    """Return the files that hold a table, sorted; results limited by a perimeter are not among them.
+
+    A table without geometry stands whole in one file of the version too, which is read when every commune is wanted:
+    opening a file takes longer than reading a commune. Some communes are read from their own partitions.
 
     Raises
     ------
@@ -119,6 +122,9 @@ def files_of(version: Path, name: str, *, communes: Sequence[str] | None = None)
         raise ParameterError(f"{name}: is not a table of a workspace; the tables are {', '.join(STORED)}")
     table = STORED[name]
     codes = None if communes is None else [check_commune_code(code) for code in communes]
+    whole = version / table.file
+    if codes is None and not table.spatial and whole.is_file():
+        return [whole]
     return partition_files(version, table.folder, table.file, communes=codes)
 
 
