@@ -123,7 +123,7 @@ def publish_results(workspace: Workspace, results: Measured, *, rules: Rules) ->
 
     def carry(relative: Path) -> bool:
         """Return whether a file of the current version goes into the new one."""
-        if relative.name in _COMBINED:
+        if relative.name in _COMBINED and "tables" not in relative.parts:  # a partition has the name of its whole
             return False
         if perimetre is not None and relative.parts[0] == f"perimetre={perimetre}":
             # nothing of an earlier run of this ground stays at these millésimes, whichever commune it was in
