@@ -224,12 +224,15 @@ def test_a_tile_shows_the_car_park_with_its_properties(results: Results, tmp_pat
     assert 0 < inside <= CAR_PARK_M2 * 1.05
 
 
-def test_the_tiles_around_a_point_hold_each_polygon_of_the_village(results: Results, tmp_path: Path) -> None:
+def test_the_tiles_of_the_village_hold_each_of_its_polygons(results: Results, tmp_path: Path) -> None:
     stored = asked(map_url(results, CODE, str(LAST))).body
-    x, y = tile_at(stored, 10)
-    path = tmp_path / "0.mvt"
-    path.write_bytes(asked(tiles_url(results, CODE, str(LAST)).format(z=10, x=x, y=y)).body)
-    found = set(pyogrio.read_dataframe(path, layer=LAYER, read_geometry=False)["id"])
+    x, y = tile_at(stored, 14)
+    found: set[str] = set()
+    for place in ((x + right, y + down) for right in (-1, 0, 1) for down in (-1, 0, 1)):
+        path = tmp_path / f"{place[0]}-{place[1]}.mvt"
+        path.write_bytes(asked(tiles_url(results, CODE, str(LAST)).format(z=14, x=place[0], y=place[1])).body)
+        frame = pyogrio.read_dataframe(path, layer=LAYER, read_geometry=False)
+        found |= set(frame["id"]) if "id" in frame else set()  # GDAL names no property of a tile without polygon
     assert found == {feature["properties"]["id"] for feature in json.loads(stored)["features"]}
 
 
