@@ -6,8 +6,10 @@ first large one has reached the screen is kept. Chromium draws in software, as o
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import URLError
 
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[1]
+PAGES = {path.stem: path for path in sorted((ROOT / "app" / "pages").glob("*.py"))}
+"""Script of each page, by name."""
+WHOLE_APP = Path(__file__).with_name("whole_app.py")
 LAPTOP, PHONE = (1366, 768), (390, 844)
 _FLAGS = (
     "--no-sandbox",
@@ -130,8 +136,6 @@ def _answers(url: str) -> bool:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a process and its children: they are a session of their own."""
-    import signal  # noqa: PLC0415
-
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, sign)
@@ -173,6 +177,12 @@ def wait_until_ready(page: Page, *, timeout_s: float = 60) -> None:
 
 
 def drawn_after_s(page: Page, least: int, *, timeout_s: float = 120) -> float:
-    """Return the seconds from the start of a page to a drawing of at least so many corners of triangles."""
-    page.wait_for_function(_DRAWN, arg=least, timeout=timeout_s * 1000)
+    """Return the seconds from the start of a page to a drawing of at least so many corners of triangles.
+
+    A page that draws nothing of the kind in time took forever.
+    """
+    try:
+        page.wait_for_function(_DRAWN, arg=least, timeout=timeout_s * 1000)
+    except PlaywrightTimeout:
+        return math.inf
     return float(page.evaluate(_WHEN, least)) / 1000

@@ -23,14 +23,13 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.browser import LAPTOP, PHONE, chromium, served, wait_until_ready, watched_page  # noqa: E402
+from benchmarks.browser import LAPTOP, PAGES, PHONE, chromium, served, wait_until_ready, watched_page  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IMAGES = ROOT / "docs" / "images"
 DIGESTS = IMAGES / "pages.json"
-PAGES = tuple(sorted(path.stem for path in (ROOT / "app" / "pages").glob("*.py")))
 SIZES = {"": LAPTOP, "_telephone": PHONE}
 """End of an image's name → window it is taken in."""
 MOST_BYTES = 150_000
@@ -47,7 +46,7 @@ def image_of(page: str, ending: str) -> Path:
 def digest_of(page: str) -> str:
     """Return the digest of the code that draws a page: its script, and every module of ``app`` that it imports."""
     seen: dict[Path, str] = {}
-    waiting = [ROOT / "app" / "main.py", ROOT / "app" / "pages" / f"{page}.py"]
+    waiting = [ROOT / "app" / "main.py", PAGES[page]]
     while waiting:
         path = waiting.pop()
         if path in seen:
@@ -120,7 +119,7 @@ def main() -> None:
             launcher = "import sys; from ocsge.cli import main; sys.exit(main())"
             command = [sys.executable, "-c", launcher, "demo", "--workspace", str(workspace)]
             subprocess.run(command, check=True)  # noqa: S603  (our own command)
-        take(workspace, tuple(asked.pages) or PAGES)
+        take(workspace, tuple(asked.pages) or tuple(PAGES))
 
 
 if __name__ == "__main__":
