@@ -24,7 +24,8 @@ def test_each_page_has_a_light_picture_on_a_laptop_and_on_a_phone(page: str) -> 
     for ending, size in SIZES.items():
         path = image_of(page, ending)
         assert path.stat().st_size <= MOST_BYTES
-        assert Image.open(path).size == size
+        with Image.open(path) as picture:
+            assert picture.size == size
 
 
 @pytest.mark.parametrize("page", PAGES)
