@@ -96,12 +96,11 @@ def tile(path: Path, z: int, x: int, y: int) -> bytes:
 @lru_cache(maxsize=_KEPT)
 def _loaded(path: Path) -> duckdb.DuckDBPyConnection:
     """Return a database that holds the shapes of a map file in Web Mercator, with their bounds."""
-    import duckdb  # noqa: PLC0415  (needed for tiles only)
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415  (needed for tiles only)
     import shapely  # noqa: PLC0415
 
+    from ocsge.pixel_sums import open_duckdb  # noqa: PLC0415
     from ocsge.sql import load_spatial  # noqa: PLC0415
-    from ocsge.workspace_tables import OFFLINE  # noqa: PLC0415
 
     lines = gzip.decompress(path.read_bytes()).decode().split("\n")
     parts = [line.removesuffix(",").rpartition(_GEOMETRY) for line in lines if line.startswith(_FEATURE)]
@@ -112,7 +111,7 @@ def _loaded(path: Path) -> duckdb.DuckDBPyConnection:
     columns["wkb"] = pa.array(shapely.to_wkb(shapes).tolist(), pa.binary())
     for place, name in enumerate(("xmin", "ymin", "xmax", "ymax")):
         columns[name] = pa.array(shapely.bounds(shapes).reshape(-1, 4)[:, place])
-    connection = duckdb.connect(config=dict(OFFLINE))
+    connection = open_duckdb()
     load_spatial(connection)
     connection.register("shapes", pa.table(columns))
     connection.execute(_LOAD_SQL)
