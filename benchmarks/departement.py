@@ -28,12 +28,12 @@ from ocsge.export import write_json, write_parquet
 from ocsge.flow import change_matrix, flow
 from ocsge.indicators import stock, stock_long
 from ocsge.map_files import changes_geojson, communes_geojson, polygons_geojson
-from ocsge.publication import pair_partition_of, partition_of
 from ocsge.publish import publish
 from ocsge.rules import load_rules
 from ocsge.store import Workspace
 from ocsge.table_files import write_csv
 from ocsge.tables import CHANGE_MATRIX, FLOW, STOCK, STOCK_LONG
+from ocsge.version_layout import pair_partition_of, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
