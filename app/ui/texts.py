@@ -1,0 +1,201 @@
+"""French sentences of the pages: the figures in words, what the flags mean, and what the results are not."""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from app.ui import french
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+_NARROW = "\u202f"
+_BEFORE = re.compile(r" ([;:?!»%])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&=@])")
+_PLUS_MINUS = "±"
+
+
+def typographic(text: str) -> str:
+    """Return a French text with narrow no-break spaces before ``; : ? ! %`` and inside « ».
+
+    Examples
+    --------
+    >>> typographic("Le flux : « net »") == "Le flux\u202f: «\u202fnet\u202f»"
+    True
+    """
+    return _BEFORE.sub(rf"{_NARROW}\1", text).replace("« ", f"«{_NARROW}")
+
+
+def markdown(text: object) -> str:
+    r"""Return a text of the data as Markdown that shows it as it is: neither link, image, formula nor colour.
+
+    Examples
+    --------
+    >>> markdown("<b> :red[x]")
+    '\\\\<b\\\\> \\\\:red\\\\[x\\\\]'
+    """
+    return _MARKDOWN.sub(r"\\\1", " ".join(str(text).split()))
+
+
+NOT_A_PERMIT = "L'évaluation de l'artificialisation n'est pas une règle de constructibilité."
+NOT_OFFICIAL = (
+    "Chiffres dérivés de données publiques ; ils ne remplacent pas l'OCS GE de l'IGN et ne valent pas avis juridique."
+)
+TWO_MEASURES = typographic(
+    "La consommation d'ENAF et l'artificialisation nette sont deux mesures légales différentes : la première vient de "
+    "fichiers fiscaux, la seconde de l'occupation du sol. Aucun taux de l'une ne s'applique à l'autre."
+)
+
+FLAGS: Mapping[str, str] = MappingProxyType(
+    {
+        "default_cover": "Aucune image classée n'a servi : là où aucune couche ne décrit le sol, il a reçu la "
+        "couverture par défaut.",
+        "derived_zone_construite": "La zone construite est estimée à partir des bâtiments ; ce n'est pas celle de "
+        "l'IGN.",
+        "old_edition": "Une édition de la BD TOPO est antérieure au millésime : ce qui a été construit depuis manque.",
+        "other_year": "Une source (RPG, zone construite ou polygones classés) est d'une autre année que le millésime.",
+        "outside_data": "Le millésime est hors de la période que les données décrivent.",
+        "exempted_parks": "La collectivité a choisi d'exempter les parcs et jardins publics.",
+        "exempted_photovoltaic": "La collectivité a choisi d'exempter les centrales photovoltaïques au sol.",
+        "anchored": "Cet état part de celui du millésime précédent : seuls les vrais changements comptent.",
+        "preview": "Calcul à une résolution grossière : un aperçu, pas un chiffre à citer.",
+        "coverage<99.5": "Une partie de la commune n'a pas de données.",
+        "no_data": "La commune n'a aucune donnée.",
+        "partial_codes": "Certains polygones officiels portent un code général ; ils ont l'état commun à tout ce que "
+        "ce code recouvre.",
+        "unclassified": "Des objets officiels dont le code ne dit pas l'état ont été laissés de côté.",
+        "local_corrections": "Des corrections locales ont décidé la couverture ou l'usage de certains polygones.",
+        "incomplete": "Une partie du territoire n'a pas de données.",
+        "coverage_unknown": "La part du territoire couverte par les données n'est pas connue.",
+        "mixed_millesimes": "Les communes n'ont pas les mêmes millésimes : seuls des rythmes annuels sont additionnés.",
+        "mixed_models": "Les communes n'ont pas été classées par le même modèle.",
+        "mixed_rules": "Les communes n'ont pas été dérivées avec la même version des règles.",
+        "mixed_cog": "Les communes ne viennent pas de la même édition du code officiel géographique.",
+        "reference_incomplete": "Il manque une année de la période de référence : le plafond n'est pas connu.",
+        "tranche_incomplete": "Il manque une année de la période en cours : la consommation n'est pas connue.",
+        "no_tranche_year": "Le fichier ne contient aucune année de la période en cours.",
+        "guarantee_unknown": "La garantie communale n'a pas été précisée : elle n'est pas appliquée.",
+    }
+)
+"""What each flag of a table means to who reads the figures."""
+
+COMPLIANCE: Mapping[str, str] = MappingProxyType(
+    {
+        "within": "Au rythme constaté, la consommation reste dans ce qui est permis.",
+        "pace_over": "La consommation tient encore dans ce qui est permis ; au rythme constaté, elle le dépassera.",
+        "over": "La consommation dépasse déjà ce qui est permis.",
+    }
+)
+"""What each value of ``compliance`` of a trajectory means."""
+
+_NO_INTERVAL = (
+    ("no class raster", "aucune image classée n'a servi, dont les erreurs seraient connues"),
+    ("no confusion matrix", "les erreurs du modèle qui a classé l'image ne sont pas fournies"),
+    ("mapped classes", "des classes de l'image ne sont pas dans les mesures d'erreur du modèle"),
+    ("too few samples", "trop peu d'échantillons mesurent les erreurs du modèle"),
+    ("no change was checked", "aucun changement n'a été contrôlé"),
+)
+
+
+def flag_sentences(flags: object) -> list[str]:
+    """Return a sentence a flag of a cell such as ``default_cover+preview``; an unknown flag is shown as it is."""
+    names = [name for name in str(flags or "").split("+") if name and name != "nan"]
+    return [
+        typographic(FLAGS[name] if name in FLAGS else f"Signalement « {markdown(name)} ».")
+        for name in dict.fromkeys(names)
+    ]
+
+
+def why_no_interval(reason: str) -> str:
+    """Return in French why a stock has no interval, for the reason that ``run.json`` gives."""
+    for start, text in _NO_INTERVAL:
+        if reason.startswith(start):
+            return typographic(f"Pas d'intervalle à 95 % : {text}.")
+    return typographic("Pas d'intervalle à 95 % : la raison n'est pas connue.")
+
+
+def interval(adjusted: object, half_width: object, *, reason: str = "") -> str:
+    """Return the adjusted stock with its 95 % interval, in hectares, or why there is none."""
+    if french.number(half_width) == french.NO_VALUE:
+        return why_no_interval(reason)
+    around, width = french.hectares(adjusted), french.hectares(half_width)
+    return typographic(f"Corrigé des erreurs de l'image : {around} {_PLUS_MINUS} {width} (95 %).")
+
+
+def bounds(lowest: object, highest: object, *, decimals: int = 1, signed: bool = False) -> str:
+    """Return two bounds in hectares, or that they do not differ; nothing when they are unknown."""
+    write = french.signed if signed else french.number
+    low, high = write(lowest, decimals), write(highest, decimals)
+    if french.NO_VALUE in (low, high):
+        return ""
+    if low == high:
+        return "Les usages par défaut n'y changent rien."
+    return f"Entre {low} et {french.with_unit(high, 'ha')} selon les usages par défaut."
+
+
+def coverage(percentage: object) -> str:
+    """Return how much of the territory the data describe."""
+    known = french.percent(percentage)
+    return (
+        "La part du territoire décrite par les données n'est pas connue."
+        if known == french.NO_VALUE
+        else f"Les données décrivent {known} du territoire."
+    )
+
+
+def summary(nom: str, stock: pd.Series, flow: pd.Series | None, pair: tuple[int, int] | None) -> str:
+    """Return what a mayor can quote: the stock and what changed, in words, as Markdown.
+
+    Parameters
+    ----------
+    nom
+        Name of the commune, as the data writes it.
+    stock
+        Row of ``STOCK``.
+    flow
+        Row of ``FLOW`` of the pair; None without one.
+    pair
+        Millésimes compared.
+    """
+    name = markdown(nom)
+    if french.number(stock["stock_ha"]) == french.NO_VALUE:
+        return typographic(
+            f"Le sol de {name} n'est pas connu en {stock['millesime']} : aucun chiffre ne peut être donné."
+        )
+    share, area = french.percent(stock["part_pct"]), french.hectares(stock["stock_ha"])
+    first = f"En {stock['millesime']}, **{area}** sont artificialisés à {name}, soit **{share}** du territoire."
+    if flow is None or pair is None:
+        return typographic(f"{first} Un seul millésime est disponible : l'évolution n'est pas mesurée.")
+    return typographic(f"{first} {_change(flow, pair)}")
+
+
+def _change(flow: pd.Series, pair: tuple[int, int]) -> str:
+    if french.number(flow["net_ha"]) == french.NO_VALUE:
+        return f"L'évolution entre {pair[0]} et {pair[1]} n'est pas connue."
+    gain, loss, net = (float(flow[name]) for name in ("gain_ha", "loss_ha", "net_ha"))
+    if gain == 0 and loss == 0:
+        return f"Entre {pair[0]} et {pair[1]}, aucun sol n'a changé d'état."
+    moved = (
+        f"Entre {pair[0]} et {pair[1]}, {french.hectares(gain, 2)} sont devenus artificialisés et "
+        f"{french.hectares(loss, 2)} ont cessé de l'être"
+    )
+    yearly = f"{french.with_unit(french.signed(flow['net_ha_an'], 2), 'ha')} par an"
+    balance = french.with_unit(french.signed(net, 2), "ha")
+    return f"{moved} : l'artificialisation nette est de **{balance}**, soit {yearly}."
+
+
+def source_notice(stock: pd.Series, millesimes: tuple[int, ...]) -> str:
+    """Return where the figures come from and which millésimes there are, as Markdown."""
+    source = {"derived": "dérivation locale", "official": "polygones officiels de l'IGN"}
+    said = source.get(str(stock["source"]), markdown(stock["source"]))
+    model = f" ; image classée par {markdown(stock['model'])}" if str(stock["model"] or "") not in {"", "nan"} else ""
+    years = ", ".join(map(str, millesimes))
+    plural = "s" if len(millesimes) > 1 else ""
+    return typographic(
+        f"Source : {said}{model}. Millésime{plural} disponible{plural} : {years}. "
+        f"Règles : version {markdown(stock['rules_version'])}."
+    )

@@ -1,0 +1,68 @@
+"""``ocsge import``: keep official figures, ENAF or memberships in a workspace, for the dashboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocsge.imports import ImportKind
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _given(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command its file and its workspace."""
+    workspace = click.option(
+        "--workspace",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("ocsge-workspace"),
+        show_default=True,
+        help="Folder of results.",
+    )
+    return click.argument("file", type=_FILE)(workspace(command))
+
+
+@click.group("import")
+def imports() -> None:
+    """Keep tables that others publish in a workspace: the dashboard shows them beside its results."""
+
+
+@imports.command()
+@_given
+def portal(file: Path, workspace: Path) -> None:
+    """Keep FILE, the national export of the artificialisation portal by commune, and check its identities."""
+    from ocsge.portal import official_figures
+
+    cells = _kept(file, workspace, "portal")
+    for row in official_figures(cells, where=str(file)).broken.itertuples():
+        click.echo(
+            f"warning: {row.commune_code}: {row.column} is {row.given:g}, {row.expected:g} by {row.identity}", err=True
+        )
+
+
+@imports.command()
+@_given
+def enaf(file: Path, workspace: Path) -> None:
+    """Keep FILE, Cerema's table of the consumption of ENAF by commune, in m²."""
+    _kept(file, workspace, "enaf")
+
+
+@imports.command()
+@_given
+def membership(file: Path, workspace: Path) -> None:
+    """Keep FILE, the table of the territories each commune belongs to."""
+    _kept(file, workspace, "membership")
+
+
+def _kept(file: Path, workspace: Path, kind: ImportKind) -> Any:
+    from ocsge.imports import import_file
+
+    kept = import_file(file, workspace, kind=kind)
+    communes = kept.table["commune_code"].nunique() if kind == "enaf" else len(kept.table)
+    click.echo(f"{communes} communes of {file.name} kept in {workspace / 'imports'}")
+    return kept.table
