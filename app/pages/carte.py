@@ -15,17 +15,16 @@ st.title(f"Carte de {here.nom} ({here.code})", anchor=False)
 view = map_page.choose_view(here)
 if view is None:
     st.stop()
-shown, why = st.columns([7, 3], gap="medium")
-with shown:
-    chosen = map_page.draw(view)
+drawn, why = st.columns([7, 3], gap="medium")
+with drawn:
     st.html(legend(view.title, view.legend, view.areas))
+    chosen = map_page.draw(view)
 with why:
     explained = map_page.explain(view, chosen)
     if explained is None:
-        st.markdown(f"**Pourquoi\u202f?**\n\n{view.hint}")
+        st.markdown(f"**Pourquoi\u202f?**\n\n{map_page.hint(view)}")
     else:
         st.html(panel(*explained))
         st.caption("L'adresse de cette page mène à ce polygone\u202f: elle peut être partagée.")
-st.subheader("Surfaces par classe", anchor=False)
-st.dataframe(view.table, hide_index=True, width="stretch", column_config=map_page.COLUMNS)
-map_page.offer_download(view)
+st.subheader(f"Surfaces par classe, {view.title.lower()}", anchor=False)
+map_page.show_table(view)

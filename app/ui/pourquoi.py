@@ -93,7 +93,8 @@ def panel(title: str, lines: list[Line]) -> str:
         for name, text in lines
     )
     heading = f'<p style="font-size:1.15rem;font-weight:bold;margin:0">{escape(title)}</p>'
-    return f'<section aria-label="Pourquoi" style="font-size:.9rem">{heading}<dl style="margin:0">{items}</dl></section>'
+    body = f'{heading}<dl style="margin:0">{items}</dl>'
+    return f'<section aria-label="Pourquoi" style="font-size:.9rem">{body}</section>'
 
 
 def area(area_m2: float) -> str:
