@@ -33,11 +33,14 @@ TOLERANCE_M = 1.0
 """How far the border of a polygon may move on a map."""
 COMMUNES_TOLERANCE_M = 20.0
 """The same of a commune's outline, at first."""
-COMMUNE_BYTES = 1_500
+COMMUNE_BYTES = 1_150
 """Most bytes an outline takes on the average; beyond, the tolerance doubles. A département then stays below 0.7 MB."""
+PER_HECTARES = 1_000
+"""Hectares of territory that a rate of artificialisation is given for."""
 _DEGREES = "EPSG:4326"
 _DECIMALS = 6
 _COMMUNE_DECIMALS = 5
+_MOST_DOUBLINGS = 8
 _NARROW = "\u202f"
 
 
@@ -135,16 +138,18 @@ def communes_geojson(outlines: Sequence[gpd.GeoDataFrame], stock: pd.DataFrame, 
     rows = [figures.get(code, {"code": code, "nom": code}) for code in known]
     names = ("code", "nom", "m", "stock", "part", "p", "net", "net_an", "pour_mille", "t")
     properties = {name: [json.dumps(row.get(name), ensure_ascii=False) for row in rows] for name in names}
-    tolerance = COMMUNES_TOLERANCE_M
-    shapes = [part.geometry for part in parts]
-    while True:
-        shapes = [_simplified(part, tolerance) for part in shapes]
+    return _collection(properties, _light_outlines([part.geometry for part in parts]))
+
+
+def _light_outlines(shapes: list[gpd.GeoSeries]) -> list[str]:
+    """Return outlines as GeoJSON geometries, of so few points that they fit :data:`COMMUNE_BYTES` on the average."""
+    written: list[str] = []
+    for doublings in range(_MOST_DOUBLINGS):
+        shapes = [_simplified(part, COMMUNES_TOLERANCE_M * 2**doublings) for part in shapes]
         written = [text for part in shapes for text in _in_degrees(part, decimals=_COMMUNE_DECIMALS)]
-        size = sum(map(len, written))
-        if size <= COMMUNE_BYTES * len(written) or tolerance > 1000 * COMMUNES_TOLERANCE_M:
+        if sum(map(len, written)) <= COMMUNE_BYTES * len(written):
             break
-        tolerance *= 2
-    return _collection(properties, written)
+    return written
 
 
 def area_text(area_m2: float) -> str:
@@ -230,12 +235,11 @@ def _figures(stock: pd.DataFrame, flow: pd.DataFrame) -> dict[str, dict[str, obj
         found[code] |= {"stock": _known(row["stock_ha"], 4), "part": _known(row["part_pct"], 2)}
     if not flow.empty:
         for row in flow.sort_values(["millesime_1", "millesime_2"], kind="stable").to_dict("records"):
-            net_an, surface = _known(row["net_ha_an"], 4), _known(row["surface_ha"], 4)
-            found.setdefault(str(row["commune_code"]), {}).update(
+            found[str(row["commune_code"])].update(
                 p=f"{row['millesime_1']}-{row['millesime_2']}",
                 net=_known(row["net_ha"], 4),
-                net_an=net_an,
-                pour_mille=None if net_an is None or not surface else round(1000 * net_an / surface, 4),
+                net_an=_known(row["net_ha_an"], 4),
+                pour_mille=_known(PER_HECTARES * row["net_ha_an"] / row["surface_ha"], 4),
             )
     for commune in found.values():
         commune["t"] = "<br>".join(_in_words(commune))
