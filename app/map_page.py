@@ -6,7 +6,7 @@ The address holds it all: ``vue``, ``annee``, ``fond``, ``objet``, beside the co
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -267,8 +267,8 @@ def _flows(here: Territory) -> tuple[pd.DataFrame, tuple[Shade, ...]]:
         sums = pd.DataFrame({"polygons": [0, 0], "area_m2": [0.0, 0.0]}, index=["gain", "perte"])
     else:
         codes = moved["change"].map({"gain": "gain", "loss": "perte"})
-        sums = moved.assign(code=codes).groupby("code")["area_m2"].agg(polygons="size", area_m2="sum")
-        sums = sums.reindex(["gain", "perte"], fill_value=0)
+        by_flow = moved.assign(code=codes, polygons=1).groupby("code")[["polygons", "area_m2"]]
+        sums = by_flow.sum().reindex(["gain", "perte"], fill_value=0)
     whole = float(here.stock_at(here.millesime)["surface_ha"]) * _M2_PER_HECTARE
     return _table(sums, shades, whole), shades
 

@@ -61,10 +61,10 @@ def _about(path: Path) -> dict[str, Any]:
 
 def _simple(shape: shapely.Geometry) -> shapely.Geometry:
     for tolerance_m in (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0):
-        simple = shape.simplify(tolerance_m)
+        simple = shapely.simplify(shape, tolerance_m)
         if shapely.get_num_coordinates(simple) <= _MOST_POINTS:
             return simple
-    return shapely.box(*shape.bounds)
+    return shapely.box(*shapely.bounds(shape))
 
 
 def _in_degrees(shape: shapely.Geometry, crs: dict[str, Any]) -> shapely.Geometry:
@@ -77,5 +77,5 @@ def _in_degrees(shape: shapely.Geometry, crs: dict[str, Any]) -> shapely.Geometr
 
 
 def _extent(shape: shapely.Geometry) -> Bounds:
-    west, south, east, north = shape.bounds
+    west, south, east, north = (float(side) for side in shapely.bounds(shape))
     return west, south, east, north

@@ -24,6 +24,20 @@ def map_url(results: Results, commune: str, when: str) -> str:
     return f"/cartes/{results.id}/{commune}/{when}.geojson"
 
 
+def communes_url(results: Results) -> str:
+    """Return the address of the outlines of the communes of a version."""
+    return f"/cartes/{results.id}/communes.geojson"
+
+
+async def serve_communes(request: Request) -> Response:
+    """Answer with the outlines of the communes of a version."""
+    version = request.path_params["version"]
+    path = workspace_path() / "versions" / version / "communes.geojson.gz"
+    if not _VERSION.fullmatch(version) or not path.is_file():
+        return PlainTextResponse("Carte absente de cette version ; rechargez la page.", status_code=404)
+    return FileResponse(path, media_type="application/geo+json", headers={"Content-Encoding": "gzip"})
+
+
 async def serve_map(request: Request) -> Response:
     """Answer with a map file of a version: gzipped GeoJSON in EPSG:4326, never to change."""
     version, commune, when = (request.path_params[name] for name in ("version", "commune", "when"))
@@ -45,4 +59,7 @@ async def serve_map(request: Request) -> Response:
     )
 
 
-ROUTES = [Route("/cartes/{version}/{commune}/{when}.geojson", serve_map, methods=["GET"])]
+ROUTES = [
+    Route("/cartes/{version}/communes.geojson", serve_communes, methods=["GET"]),
+    Route("/cartes/{version}/{commune}/{when}.geojson", serve_map, methods=["GET"]),
+]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pydeck
+from pydeck.types import String
 
 from app.ui.palettes import ALREADY, OUTLINE, SELECTED, STABLE, UNKNOWN, rgb
 
@@ -28,6 +29,8 @@ BASEMAPS = {"plan": "/fond/plan.json", "ortho": "/fond/ortho.json"}
 """Addresses of the style documents of the background maps, by their value in the address of the page."""
 
 _TILE_PX, _MAP_PX, _CLOSEST = 512, (760, 500), 18.0
+_PIXELS = String("pixels")
+"""A word, where a bare text would be taken for an expression."""
 _OPAQUE, _OVER_BASEMAP = 255, 150
 _TOOLTIP_STYLE = {
     "backgroundColor": "#FFFFFF",
@@ -157,7 +160,7 @@ def _deck(subjects: list[pydeck.Layer], frame: Frame, tooltip: str) -> pydeck.De
         stroked=True,
         get_line_color=[*rgb(OUTLINE), _OPAQUE],
         get_line_width=f"properties.code=='{frame.commune}'?2:0",
-        line_width_units="pixels",
+        line_width_units=_PIXELS,
     )
     layers = [*subjects, limit]
     if frame.aim is not None:
@@ -188,7 +191,7 @@ def _polygons(
         get_fill_color=fill,
         get_line_color=line or [*rgb(OUTLINE), 120],
         get_line_width=line_px,
-        line_width_units="pixels",
+        line_width_units=_PIXELS,
         line_width_min_pixels=line_px,
         # the address stays the same from one colouring to another: without it deck.gl would keep the first
         update_triggers={"getFillColor": [trigger, fill]},
@@ -205,7 +208,7 @@ def _aim(geometry: Mapping[str, Any]) -> pydeck.Layer:
         stroked=True,
         get_line_color=[*rgb(SELECTED), _OPAQUE],
         get_line_width=4,
-        line_width_units="pixels",
+        line_width_units=_PIXELS,
     )
 
 
