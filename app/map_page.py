@@ -33,6 +33,9 @@ _PROPERTY = {STATE: "e", COVER: "cs", USAGE: "us"}
 _BASEMAPS = {"aucun": "Aucun", "plan": "Plan IGN", "ortho": "Orthophoto"}
 _HEADINGS = {"classe": "Classe", "polygones": "Polygones", "surface_ha": "Surface (ha)", "part_pct": "Part (%)"}
 _M2_PER_HECTARE = 10_000
+_COLON = "\u202f:"
+_MOST_WITH_LIMITS = 5_000
+"""Polygons beyond which their limits are not drawn: they take as long as the fills, and hide them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class View:
             return palettes.present(self.shades, self.table["code"])
         return (
             *self.shades,
-            palettes.Shade("", f"Déjà artificialisé en {self.millesime}, sans changement", palettes.ALREADY),
+            palettes.Shade("", "Artificialisé aux deux dates", palettes.ALREADY),
             palettes.Shade("", "Reste du territoire", palettes.STABLE),
         )
 
@@ -99,7 +102,7 @@ class View:
         told = " ; ".join(
             f"{shade.label} {self.areas[shade.code]}" for shade in self.legend if shade.code in self.areas
         )
-        return f"Carte de {self.here.nom}. {self.title} : {told}. Le tableau qui suit donne les mêmes surfaces."
+        return f"Carte{_COLON} {self.here.nom}. {self.title} : {told}. Le tableau qui suit donne les mêmes surfaces."
 
     @property
     def path(self) -> Path:
@@ -156,8 +159,9 @@ def draw(view: View) -> str | None:
         backdrop = map_url(here.results, here.code, str(view.millesime))
         deck = maps.flow_map(url, backdrop, view.shades, frame)
     else:
-        deck = maps.polygons_map(url, _PROPERTY[view.kind], view.legend, frame)
-    st.pydeck_chart(deck, height=500, on_select="rerun", selection_mode="single-object", key=key, alt=view.alt)
+        few = int(view.table["polygones"].sum()) <= _MOST_WITH_LIMITS
+        deck = maps.polygons_map(url, _PROPERTY[view.kind], view.legend, frame, limits=few)
+    st.pydeck_chart(deck, height=430, on_select="rerun", selection_mode="single-object", key=key, alt=view.alt)
     return chosen
 
 

@@ -10,7 +10,7 @@ from app.ui.legend import legend
 from app.ui.pourquoi import panel
 
 here = state.territory()
-st.title(f"Carte de {here.nom} ({here.code})", anchor=False)
+st.title(f"Carte – {here.nom} ({here.code})", anchor=False)
 
 view = map_page.choose_view(here)
 if view is None:

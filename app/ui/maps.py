@@ -28,7 +28,7 @@ POLYGONS, FLOWS, BACKDROP, COMMUNE, AIM = "polygones", "flux", "fond", "commune"
 BASEMAPS = {"plan": "/fond/plan.json", "ortho": "/fond/ortho.json"}
 """Addresses of the style documents of the background maps, by their value in the address of the page."""
 
-_TILE_PX, _MAP_PX, _CLOSEST = 512, (760, 500), 18.0
+_TILE_PX, _MAP_PX, _CLOSEST = 512, (620, 430), 18.0
 _PIXELS = String("pixels")
 """A word, where a bare text would be taken for an expression."""
 _OPAQUE, _OVER_BASEMAP = 255, 150
@@ -62,7 +62,7 @@ class Frame:
     """A key of :data:`BASEMAPS`."""
 
 
-def polygons_map(url: str, prop: str, shades: Sequence[Shade], frame: Frame) -> pydeck.Deck:
+def polygons_map(url: str, prop: str, shades: Sequence[Shade], frame: Frame, *, limits: bool = True) -> pydeck.Deck:
     """Return the map of the polygons of a millésime, coloured by a property: ``e``, ``cs`` or ``us``.
 
     Parameters
@@ -75,8 +75,11 @@ def polygons_map(url: str, prop: str, shades: Sequence[Shade], frame: Frame) -> 
         Its classes.
     frame
         What is around.
+    limits
+        Whether the limits of polygons are drawn.
     """
-    subject = _polygons(POLYGONS, url, fill_expression(prop, shades, alpha=_alpha(frame)), trigger=prop)
+    line_px = 0.5 if limits else None
+    subject = _polygons(POLYGONS, url, fill_expression(prop, shades, alpha=_alpha(frame)), line_px=line_px)
     return _deck([subject], frame, "<b>{l}</b><br>{u}<br>{s}")
 
 
@@ -101,7 +104,7 @@ def flow_map(url: str, backdrop_url: str, shades: Sequence[Shade], frame: Frame)
     )
     fill = fill_expression("f", shades, alpha=_OPAQUE)
     # a limit of the same colour, of at least 2 px, keeps the smallest change in sight at the scale of a commune
-    subject = _polygons(FLOWS, url, fill, trigger="f", line=fill, line_px=2)
+    subject = _polygons(FLOWS, url, fill, line=fill, line_px=2)
     return _deck([backdrop, subject], frame, "<b>{f}</b> ({s})<br>{l1} → {l2}<br>{u1} → {u2}")
 
 
@@ -178,7 +181,7 @@ def _deck(subjects: list[pydeck.Layer], frame: Frame, tooltip: str) -> pydeck.De
 
 
 def _polygons(
-    name: str, url: str, fill: str, *, trigger: str, line: str | list[int] | None = None, line_px: float = 0.5
+    name: str, url: str, fill: str, *, line_px: float | None, line: str | list[int] | None = None
 ) -> pydeck.Layer:
     return pydeck.Layer(
         "GeoJsonLayer",
@@ -187,14 +190,13 @@ def _polygons(
         pickable=True,
         auto_highlight=True,
         highlight_color=[*rgb(SELECTED), 90],
-        stroked=True,
+        stroked=line_px is not None,
         get_fill_color=fill,
         get_line_color=line or [*rgb(OUTLINE), 120],
-        get_line_width=line_px,
+        get_line_width=line_px or 0,
         line_width_units=_PIXELS,
-        line_width_min_pixels=line_px,
         # the address stays the same from one colouring to another: without it deck.gl would keep the first
-        update_triggers={"getFillColor": [trigger, fill]},
+        update_triggers={"getFillColor": [fill]},
     )
 
 

@@ -23,6 +23,7 @@ Line = tuple[str, str]
 """What is told, and the text."""
 
 _NARROW = "\u202f"
+_FLUSH, _TERM = "margin:0;padding:0", "font-weight:bold;margin:.5rem 0 0;padding:0"
 _CONFIDENCE = {"high": "forte", "medium": "moyenne", "low": "faible"}
 _MODES = {
     "carve": "l'emprise de l'objet l'emporte sur les règles suivantes",
@@ -89,11 +90,10 @@ def change_lines(row: Mapping[str, Any], rules: Rules | None) -> list[Line]:
 def panel(title: str, lines: list[Line]) -> str:
     """Return the explanation as HTML, every text escaped."""
     items = "".join(
-        f'<dt style="font-weight:bold;margin-top:.5rem">{escape(name)}</dt><dd style="margin:0">{escape(text)}</dd>'
-        for name, text in lines
+        f'<dt style="{_TERM}">{escape(name)}</dt><dd style="{_FLUSH}">{escape(text)}</dd>' for name, text in lines
     )
     heading = f'<p style="font-size:1.15rem;font-weight:bold;margin:0">{escape(title)}</p>'
-    body = f'{heading}<dl style="margin:0">{items}</dl>'
+    body = f'{heading}<dl style="{_FLUSH}">{items}</dl>'
     return f'<section aria-label="Pourquoi" style="font-size:.9rem">{body}</section>'
 
 
