@@ -37,6 +37,8 @@ _OPTIONS = [
 _KNOWN_404 = ("/_stcore/health", "/_stcore/host-config")
 """Streamlit asks for these below the path of a page first, then at the root."""
 _PATIENCE_MS = 60_000
+_FADING_MS = 1_000
+"""What a run replaces fades away: half-faded text would fail any contrast."""
 
 
 @dataclass
@@ -69,28 +71,28 @@ class Visit:
             self.page.wait_for_timeout(300)
         return 0
 
-    def click(self, x: float, y: float) -> None:
-        """Click the map at a share of its width and height.
+    def click(self, east: float, south: float) -> None:
+        """Click the map at a distance from its centre, pixels.
 
         The clock of the page stands still meanwhile: picking takes software a second, and deck.gl drops a click that
         lasts longer than a quarter of one.
         """
-        box = self.canvas().bounding_box()
-        assert box is not None
-        place = (box["x"] + x * box["width"], box["y"] + y * box["height"])
         self.page.evaluate("() => { const now = Date.now(); window._now = Date.now; Date.now = () => now; }")
-        self.page.mouse.move(*place)
+        self.page.mouse.move(*self._at(east, south))
         self.page.mouse.down()
         self.page.mouse.up()
         self.page.wait_for_timeout(1500)
         self.page.evaluate("() => { Date.now = window._now; }")
 
-    def hover(self, x: float, y: float) -> None:
-        """Move the pointer over the map, at a share of its width and height."""
+    def hover(self, east: float, south: float) -> None:
+        """Move the pointer to a distance from the centre of the map, pixels."""
+        self.page.mouse.move(*self._at(east - 3, south))
+        self.page.mouse.move(*self._at(east, south))
+
+    def _at(self, east: float, south: float) -> tuple[float, float]:
         box = self.canvas().bounding_box()
         assert box is not None
-        self.page.mouse.move(box["x"] + x * box["width"] - 2, box["y"] + y * box["height"])
-        self.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        return box["x"] + box["width"] / 2 + east, box["y"] + box["height"] / 2 + south
 
 
 @contextmanager
@@ -143,6 +145,8 @@ def visit(
     opened.goto(f"{address}/{page}?{urlencode(query)}")
     opened.locator("h1").first.wait_for()
     opened.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
+    opened.locator("[data-stale=true]").first.wait_for(state="detached")
+    opened.wait_for_timeout(_FADING_MS)
     return found
 
 
