@@ -125,6 +125,22 @@ class Results:
         path = self._part("maps", commune, f"{kind}={when}", name=f"{name}.geojson.gz")
         return path if path.is_file() else None
 
+    def communes_file(self) -> Path | None:
+        """Return the map file of every commune of the version, gzipped GeoJSON, or None."""
+        path = self.version / "communes.geojson.gz"
+        return path if path.is_file() else None
+
+    def shape_count(self, commune: str, when: str) -> int:
+        """Return how many shapes the map of a commune at ``2022`` or over ``2019-2022`` holds."""
+        table, kind, where = (
+            ("changes", "millesimes", "WHERE change <> 'none'") if "-" in when else ("polygons", "millesime", "")
+        )
+        path = self._part(table, commune, f"{kind}={when}")
+        if not path.is_file():
+            return 0
+        counted = f"SELECT count(*) AS shapes FROM read_parquet(?, hive_partitioning = false) {where}"  # noqa: S608
+        return int(self._query(counted, [str(path)])["shapes"].iloc[0])
+
     def _part(self, table: str, commune: str, folder: str, *, name: str = "part.parquet") -> Path:
         return self.version / table / f"commune_code={commune}" / folder / name
 
