@@ -12,6 +12,7 @@ import streamlit as st
 
 from app.places import Bounds, Place, bounds_of, place_of
 from app.routes import communes_url, map_url
+from app.tiles import needs_tiles, tiles_url
 from app.ui import french, maps, palettes
 from app.ui.law import rules_at, rules_of
 from app.ui.pourquoi import change_lines, polygon_lines, verdict
@@ -154,10 +155,9 @@ def draw(view: View) -> str | None:
         aim=place.outline if place else None,
         basemap=view.basemap,
     )
-    url = map_url(here.results, here.code, view.when)
+    url = _url(here, view.when)
     if view.kind == FLOW:
-        backdrop = map_url(here.results, here.code, str(view.millesime))
-        deck = maps.flow_map(url, backdrop, view.shades, frame)
+        deck = maps.flow_map(url, _url(here, str(view.millesime)), view.shades, frame)
     else:
         few = int(view.table["polygones"].sum()) <= _MOST_WITH_LIMITS
         deck = maps.polygons_map(url, _PROPERTY[view.kind], view.legend, frame, limits=few)
@@ -229,6 +229,12 @@ def _chosen(key: str) -> str | None:
     elif st.session_state.pop(seen, False):
         st.query_params.pop("objet", None)  # a click beside every polygon lets the last one go
     return st.query_params.get("objet")
+
+
+def _url(here: Territory, when: str) -> str:
+    """Return where a map reads its polygons: one file, or tiles where they are too many for a browser."""
+    address = tiles_url if needs_tiles(here.results, here.code, when) else map_url
+    return address(here.results, here.code, when)
 
 
 def _sight(view: View, key: str, place: Place | None) -> Bounds:

@@ -86,6 +86,12 @@ def test_another_colouring_of_the_same_file_is_drawn_again() -> None:
     assert len({json.dumps(trigger) for trigger in triggers}) == 3
 
 
+def test_tiles_are_read_with_the_script_of_this_server() -> None:
+    deck = maps.polygons_map("/tuiles/v/12001/2022/{z}/{x}/{y}.mvt", "e", palettes.states(), frame())
+    layer = spec(deck)["layers"][0]
+    assert (layer["@@type"], layer["loadOptions"]["mvt"]["workerUrl"]) == ("MVTLayer", "/outils/mvt-worker.js")
+
+
 def test_limits_of_many_polygons_are_left_out() -> None:
     deck = maps.polygons_map("/p.geojson", "e", palettes.states(), frame(), limits=False)
     assert spec(deck)["layers"][0]["stroked"] is False

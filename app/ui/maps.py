@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pydeck
 from pydeck.types import String
 
+from app.basemaps import basemap_url
+from app.routes import TILE_WORKER_URL
 from app.ui.palettes import ALREADY, OUTLINE, SELECTED, STABLE, UNKNOWN, rgb
 
 if TYPE_CHECKING:
@@ -25,9 +27,6 @@ Bounds = tuple[float, float, float, float]
 
 POLYGONS, FLOWS, BACKDROP, COMMUNE, AIM = "polygones", "flux", "fond", "commune", "objet"
 """Ids of the layers."""
-BASEMAPS = {"plan": "/fond/plan.json", "ortho": "/fond/ortho.json"}
-"""Addresses of the style documents of the background maps, by their value in the address of the page."""
-
 _TILE_PX, _MAP_PX, _CLOSEST = 512, (620, 430), 18.0
 _PIXELS = String("pixels")
 """A word, where a bare text would be taken for an expression."""
@@ -59,7 +58,7 @@ class Frame:
     """GeoJSON geometry, simplified, of the polygon that the page explains."""
 
     basemap: str | None = None
-    """A key of :data:`BASEMAPS`."""
+    """Name of the background map: ``plan`` or ``ortho``."""
 
 
 def polygons_map(url: str, prop: str, shades: Sequence[Shade], frame: Frame, *, limits: bool = True) -> pydeck.Deck:
@@ -68,7 +67,7 @@ def polygons_map(url: str, prop: str, shades: Sequence[Shade], frame: Frame, *, 
     Parameters
     ----------
     url
-        Address of the polygons, GeoJSON.
+        Address of the polygons: GeoJSON, or a template of tiles.
     prop
         Property that holds the class.
     shades
@@ -89,7 +88,7 @@ def flow_map(url: str, backdrop_url: str, shades: Sequence[Shade], frame: Frame)
     Parameters
     ----------
     url
-        Address of the pieces that changed, GeoJSON with property ``f``.
+        Address of the pieces that changed, with property ``f``: GeoJSON, or a template of tiles.
     backdrop_url
         Address of the polygons of the second millésime.
     shades
@@ -99,9 +98,7 @@ def flow_map(url: str, backdrop_url: str, shades: Sequence[Shade], frame: Frame)
     """
     ground = [*rgb(STABLE), _alpha(frame)]
     behind = f"properties.e=='a'||properties.e=='as'?{_list((*rgb(ALREADY), _alpha(frame)))}:{_list(ground)}"
-    backdrop = pydeck.Layer(
-        "GeoJsonLayer", id=BACKDROP, data=backdrop_url, pickable=False, stroked=False, get_fill_color=behind
-    )
+    backdrop = pydeck.Layer(**_source(backdrop_url), id=BACKDROP, pickable=False, stroked=False, get_fill_color=behind)
     fill = fill_expression("f", shades, alpha=_OPAQUE)
     # a limit of the same colour, of at least 2 px, keeps the smallest change in sight at the scale of a commune
     subject = _polygons(FLOWS, url, fill, line=fill, line_px=2)
@@ -171,7 +168,7 @@ def _deck(subjects: list[pydeck.Layer], frame: Frame, tooltip: str) -> pydeck.De
     # without a background map no style is named: naming one, even None, brings that of a foreign server back
     ground: dict[str, Any] = {"map_provider": None}
     if frame.basemap is not None:
-        ground = {"map_provider": "carto", "map_style": BASEMAPS[frame.basemap]}
+        ground = {"map_provider": "carto", "map_style": basemap_url(frame.basemap)}
     return pydeck.Deck(
         layers=layers,
         initial_view_state=view_of(frame.bounds),
@@ -184,9 +181,8 @@ def _polygons(
     name: str, url: str, fill: str, *, line_px: float | None, line: str | list[int] | None = None
 ) -> pydeck.Layer:
     return pydeck.Layer(
-        "GeoJsonLayer",
+        **_source(url),
         id=name,
-        data=url,
         pickable=True,
         auto_highlight=True,
         highlight_color=[*rgb(SELECTED), 90],
@@ -198,6 +194,13 @@ def _polygons(
         # the address stays the same from one colouring to another: without it deck.gl would keep the first
         update_triggers={"getFillColor": [fill]},
     )
+
+
+def _source(url: str) -> dict[str, Any]:
+    """Return the type of a layer and where it reads, from the form of the address."""
+    if url.endswith(".mvt"):
+        return {"type": "MVTLayer", "data": url, "load_options": {"mvt": {"workerUrl": TILE_WORKER_URL}}}
+    return {"type": "GeoJsonLayer", "data": url}
 
 
 def _aim(geometry: Mapping[str, Any]) -> pydeck.Layer:
