@@ -116,7 +116,7 @@ class View:
 
 def choose_view(here: Territory) -> View | None:
     """Draw the controls of the map and return the view; None, and a sentence, where there is nothing to draw."""
-    left, middle, right = st.columns([5, 3, 4], gap="medium")
+    left, middle, right = st.columns([9, 4, 7], gap="small")
     with left:
         kind = _choice("Colorer selon", _VIEWS, "vue", STATE)
     years = here.pair or (here.millesime,)

@@ -142,6 +142,11 @@ def test_a_legend_is_a_named_list_with_areas() -> None:
     assert (text.count("<li "), text.count("4,64 ha")) == (2, 1)
 
 
+def test_a_legend_leaves_the_examples_of_a_label_to_the_table() -> None:
+    text = legend("Couverture", [palettes.Shade("CS2.2.1", "Formations herbacées (Pelouses, prairies)", "#CCF24D")])
+    assert "Formations herbacées<" in text
+
+
 def test_hostile_texts_are_escaped() -> None:
     hostile = "<img src=x onerror=alert(1)>"
     for text in (

@@ -43,4 +43,9 @@ def legend(title: str, shades: Sequence[Shade], areas: Mapping[str, str] | None 
 def _item(shade: Shade, area: str | None) -> str:
     swatch = f'<span aria-hidden="true" style="{_SWATCH};background:{shade.colour};border:1px solid {OUTLINE}"></span>'
     amount = "" if area is None else f" <strong>{escape(area)}</strong>"
-    return f'<li style="{_ITEM}">{swatch}<span>{escape(shade.label)}{amount}</span></li>'
+    return f'<li style="{_ITEM}">{swatch}<span>{escape(_short(shade.label))}{amount}</span></li>'
+
+
+def _short(label: str) -> str:
+    """Return a label without the examples that the nomenclature gives in brackets: the table has them."""
+    return label.partition(" (")[0]
