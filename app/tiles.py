@@ -99,17 +99,16 @@ def tile(path: Path, z: int, x: int, y: int) -> bytes:
 @lru_cache(maxsize=_KEPT)
 def _loaded(path: Path) -> duckdb.DuckDBPyConnection:
     """Return a database that holds the shapes of a map file in Web Mercator, with their bounds."""
-    import duckdb  # noqa: PLC0415  (needed for tiles only)
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415  (needed for tiles only)
 
+    from ocsge.pixel_sums import open_duckdb  # noqa: PLC0415
     from ocsge.sql import load_spatial  # noqa: PLC0415
-    from ocsge.workspace_tables import OFFLINE  # noqa: PLC0415
 
     lines = gzip.decompress(path.read_bytes()).decode().split("\n")
     features = [line.removesuffix(",") for line in lines if line.startswith(_FEATURE)]
     names = [name for name in (json.loads(features[0])["properties"] if features else ()) if name.isalnum()]
     columns = ", ".join([f"properties ->> '$.{name}' AS {name}" for name in names] or ["NULL::VARCHAR AS id"])
-    connection = duckdb.connect(config=dict(OFFLINE))
+    connection = open_duckdb()
     load_spatial(connection)
     connection.register("features", pa.table({"feature": pa.array(features, pa.string())}))
     connection.execute(_LOAD_SQL.format(columns=columns))
