@@ -73,13 +73,13 @@ class Results:
 
     def polygon(self, commune: str, millesime: int, polygon_id: str) -> dict[str, Any] | None:
         """Return the columns of a polygon at a millésime, geometry left out, or None."""
-        return self._row(self._file("polygons", commune, str(millesime), PART), polygon_id)
+        return self._row(self.polygons_path(commune, millesime), polygon_id)
 
     def changes(self, commune: str, pair: tuple[int, int]) -> pd.DataFrame:
         """Read what changed in a commune between two millésimes: one row a piece that gained or lost, largest first."""
         import pandas as pd  # noqa: PLC0415
 
-        path = self._file("changes", commune, f"{pair[0]}-{pair[1]}", PART)
+        path = self.changes_path(commune, pair)
         if not path.is_file():
             return pd.DataFrame()
         return self._query(
@@ -87,6 +87,27 @@ class Results:
             "WHERE change <> 'none' ORDER BY area_px DESC, id",
             [str(path)],
         )
+
+    def change(self, commune: str, pair: tuple[int, int], change_id: str) -> dict[str, Any] | None:
+        """Return the columns of a piece of ground over a pair of millésimes, geometry left out, or None."""
+        return self._row(self.changes_path(commune, pair), change_id)
+
+    def classes(self, commune: str, millesime: int) -> pd.DataFrame:
+        """Read how many polygons a commune has, and their area (m²), by cover, usage and state; largest first."""
+        path = self.polygons_path(commune, millesime)
+        return self._query(
+            "SELECT code_cs, code_us, artif, crit_seuil, count(*) AS polygons, sum(area_m2) AS area_m2 "
+            "FROM read_parquet(?, hive_partitioning = false) GROUP BY ALL ORDER BY area_m2 DESC, code_cs, code_us",
+            [str(path)],
+        )
+
+    def polygons_path(self, commune: str, millesime: int) -> Path:
+        """Return the GeoParquet of the polygons of a commune at a millésime."""
+        return self._file("polygons", commune, str(millesime), PART)
+
+    def changes_path(self, commune: str, pair: tuple[int, int]) -> Path:
+        """Return the GeoParquet of the pieces of a commune over a pair of millésimes."""
+        return self._file("changes", commune, f"{pair[0]}-{pair[1]}", PART)
 
     def provenance(self, commune: str, millesime: int) -> dict[str, Any]:
         """Return where the result of a commune at a millésime comes from; empty when there is none."""

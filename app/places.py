@@ -1,0 +1,81 @@
+"""Say where things lie, in degrees: a commune, and the one polygon that a page explains."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import shapely
+from pyproj import CRS, Transformer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+Bounds = tuple[float, float, float, float]
+"""West, south, east, north, degrees."""
+
+_DEGREES = 4326
+_MOST_POINTS = 100
+_DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A polygon on the map."""
+
+    bounds: Bounds
+    """Its extent, exact."""
+
+    outline: dict[str, Any]
+    """GeoJSON geometry for a highlight: simplified to a hundred points or so, its extent where that is not enough."""
+
+
+def bounds_of(path: Path) -> Bounds:
+    """Return the extent of a GeoParquet file, degrees, from what it says of itself: no row is read."""
+    about = _about(path)
+    west, south, east, north = about["bbox"]
+    return _extent(_in_degrees(shapely.box(west, south, east, north), about["crs"]))
+
+
+def place_of(path: Path, polygon_id: str) -> Place | None:
+    """Return where a polygon of a GeoParquet file lies; None when the file has none of that id."""
+    about = _about(path)
+    rows = pq.read_table(path, columns=["geometry"], filters=[("id", "==", polygon_id)])
+    if rows.num_rows == 0:
+        return None
+    shape = shapely.from_wkb(rows["geometry"][0].as_py())
+    outline = _in_degrees(_simple(shape), about["crs"])
+    rounded = shapely.transform(outline, lambda points: points.round(_DECIMALS))
+    return Place(bounds=_extent(_in_degrees(shape, about["crs"])), outline=json.loads(shapely.to_geojson(rounded)))
+
+
+def _about(path: Path) -> dict[str, Any]:
+    described: dict[str, Any] = json.loads(pq.read_schema(path).metadata[b"geo"])["columns"]["geometry"]
+    return described
+
+
+def _simple(shape: shapely.Geometry) -> shapely.Geometry:
+    for tolerance_m in (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0):
+        simple = shapely.simplify(shape, tolerance_m)
+        if shapely.get_num_coordinates(simple) <= _MOST_POINTS:
+            return simple
+    return shapely.box(*shapely.bounds(shape))
+
+
+def _in_degrees(shape: shapely.Geometry, crs: dict[str, Any]) -> shapely.Geometry:
+    to_degrees = Transformer.from_crs(CRS.from_json_dict(crs), _DEGREES, always_xy=True)
+
+    def moved(points: NDArray[Any]) -> NDArray[Any]:
+        return np.column_stack(to_degrees.transform(points[:, 0], points[:, 1]))
+
+    return shapely.transform(shape, moved)
+
+
+def _extent(shape: shapely.Geometry) -> Bounds:
+    west, south, east, north = (float(side) for side in shapely.bounds(shape))
+    return west, south, east, north

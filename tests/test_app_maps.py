@@ -1,0 +1,249 @@
+"""Maps are light descriptions of addresses and colours; colours differ; legends and explanations are safe."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from app.places import bounds_of, place_of
+from app.results import Results
+from app.ui import maps, palettes
+from app.ui.legend import legend
+from app.ui.pourquoi import change_lines, panel, polygon_lines, verdict
+from ocsge.rules import load_rules
+
+if TYPE_CHECKING:
+    from ocsge.derivation import Derivation
+
+CODE = "12001"
+SQUARE = {"type": "Polygon", "coordinates": [[[2.0, 44.0], [2.001, 44.0], [2.001, 44.001], [2.0, 44.0]]]}
+EVERY = {
+    "e": palettes.states(),
+    "cs": palettes.couvertures(load_rules()),
+    "us": palettes.usages(load_rules()),
+}
+
+
+def frame(**changes: Any) -> maps.Frame:
+    given = {"commune": CODE, "communes_url": "/c.geojson", "bounds": (2.0, 44.0, 2.1, 44.1), **changes}
+    return maps.Frame(**given)
+
+
+def spec(deck: Any) -> dict[str, Any]:
+    return json.loads(deck.to_json())
+
+
+def decks(**changes: Any) -> list[Any]:
+    drawn = [maps.polygons_map("/p.geojson", prop, shades, frame(**changes)) for prop, shades in EVERY.items()]
+    return [*drawn, maps.flow_map("/f.geojson", "/p.geojson", palettes.flows(), frame(**changes))]
+
+
+def test_a_map_is_described_in_less_than_20_kb_with_every_class() -> None:
+    for deck in decks(aim=SQUARE):
+        assert len(deck.to_json().encode()) <= 20_000
+
+
+def test_geometry_comes_by_address_from_this_server_and_nothing_from_elsewhere() -> None:
+    for deck in decks():
+        assert all(layer["data"].startswith("/") for layer in spec(deck)["layers"])
+        assert "//" not in deck.to_json()
+
+
+def test_without_a_background_no_style_and_no_provider_is_named() -> None:
+    for deck in decks():
+        assert spec(deck)["mapStyle"] == "__MAP_STYLE__"  # what the browser takes for none
+        assert "mapProvider" not in spec(deck)
+
+
+def test_a_background_is_that_of_our_server_and_shows_through() -> None:
+    for deck in decks(basemap="ortho"):
+        assert spec(deck)["mapStyle"] == "/fond/ortho.json"
+        assert ",150]" in deck.to_json()
+
+
+def test_layers_have_ids_and_only_the_subject_answers_a_click() -> None:
+    *polygons, flow = ({layer["id"]: layer["pickable"] for layer in spec(deck)["layers"]} for deck in decks(aim=SQUARE))
+    assert all(found == {"polygones": True, "commune": False, "objet": False} for found in polygons)
+    assert flow == {"fond": False, "flux": True, "commune": False, "objet": False}
+
+
+def test_a_width_in_pixels_is_a_word_not_an_expression() -> None:
+    for deck in decks():
+        assert {layer.get("lineWidthUnits", "pixels") for layer in spec(deck)["layers"]} == {"pixels"}
+
+
+def test_every_code_of_the_rules_has_its_colour_in_the_expression() -> None:
+    for prop, shades in EVERY.items():
+        text = maps.fill_expression(prop, shades)
+        assert all(f"properties.{prop}=='{shade.code}'" in text for shade in shades)
+
+
+def test_another_colouring_of_the_same_file_is_drawn_again() -> None:
+    triggers = [spec(deck)["layers"][0]["updateTriggers"]["getFillColor"] for deck in decks()[:3]]
+    assert len({json.dumps(trigger) for trigger in triggers}) == 3
+
+
+def test_tiles_are_read_with_the_script_of_this_server() -> None:
+    deck = maps.polygons_map("/tuiles/v/12001/2022/{z}/{x}/{y}.mvt", "e", palettes.states(), frame())
+    layer = spec(deck)["layers"][0]
+    assert (layer["@@type"], layer["loadOptions"]["mvt"]["workerUrl"]) == ("MVTLayer", "/outils/mvt-worker.js")
+
+
+def test_limits_of_many_polygons_are_left_out() -> None:
+    deck = maps.polygons_map("/p.geojson", "e", palettes.states(), frame(), limits=False)
+    assert spec(deck)["layers"][0]["stroked"] is False
+
+
+def test_a_smaller_extent_is_seen_from_nearer_and_never_too_near() -> None:
+    wide, narrow = (maps.view_of((2.0, 44.0, 2.0 + size, 44.0 + size)) for size in (0.1, 0.01))
+    assert narrow.zoom == pytest.approx(wide.zoom + 3.32, abs=0.05)  # ten times smaller: log2(10) steps
+    assert maps.view_of((2.0, 44.0, 2.0, 44.0)).zoom <= 18
+
+
+def test_text_reads_on_every_colour() -> None:
+    colours = [shade.colour for shades in EVERY.values() for shade in shades]
+    colours += [*palettes.CIVIDIS, palettes.GAIN, palettes.LOSS, palettes.STABLE, palettes.ALREADY]
+    assert min(palettes.contrast(palettes.text_on(colour), colour) for colour in colours) >= 4.5
+
+
+def test_limits_part_every_pale_colour_from_white() -> None:
+    assert palettes.contrast(palettes.OUTLINE, "#FFFFFF") >= 4.5
+    assert palettes.contrast(palettes.SELECTED, "#FFFFFF") >= 4.5
+
+
+def test_flows_stand_out_from_the_ground_that_stays() -> None:
+    for colour in (palettes.GAIN, palettes.LOSS):
+        assert palettes.contrast(colour, palettes.STABLE) >= 3
+
+
+def test_states_and_flows_are_told_apart() -> None:
+    for shades in (palettes.states(), palettes.flows()):
+        for one, other in combinations(shades, 2):
+            steps = [abs(a - b) for a, b in zip(palettes.rgb(one.colour), palettes.rgb(other.colour), strict=True)]
+            assert max(steps) >= 60, (one, other)
+
+
+def test_cividis_grows_lighter_step_by_step() -> None:
+    lightness = [palettes.contrast(colour, "#000000") for colour in palettes.CIVIDIS]
+    assert lightness == sorted(lightness)
+
+
+def test_a_code_that_no_rule_knows_has_a_class_of_its_own() -> None:
+    found = palettes.present(palettes.states(), ["a", "?"])
+    assert [(shade.code, shade.colour) for shade in found][1] == ("?", palettes.UNKNOWN)
+
+
+def test_a_legend_is_a_named_list_with_areas() -> None:
+    text = legend("Flux, 2019–2022", palettes.flows(), {"gain": "4,64 ha"})
+    assert text.startswith('<ul role="list" aria-label="Flux, 2019–2022"')
+    assert (text.count("<li "), text.count("4,64 ha")) == (2, 1)
+
+
+def test_a_legend_leaves_the_examples_of_a_label_to_the_table() -> None:
+    text = legend("Couverture", [palettes.Shade("CS2.2.1", "Formations herbacées (Pelouses, prairies)", "#CCF24D")])
+    assert "Formations herbacées<" in text
+
+
+def test_hostile_texts_are_escaped() -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    for text in (
+        legend(hostile, [palettes.Shade("x", hostile, "#FFFFFF")], {"x": hostile}),
+        panel(hostile, [(hostile, hostile)]),
+    ):
+        assert "<img" not in text
+        assert "&lt;img" in text
+
+
+# --- why ---
+
+
+def car_park(village: Derivation) -> dict[str, Any]:
+    results = Results(village.version)
+    rows = results._query(
+        "SELECT * FROM read_parquet(?) WHERE area_m2 = 3600", [str(results.polygons_path(CODE, 2022))]
+    )
+    return dict(rows.iloc[0])
+
+
+def test_a_car_park_is_explained_in_french(village_pair: Derivation) -> None:
+    row = car_park(village_pair)
+    told = dict(polygon_lines(row, load_rules()))
+    assert verdict(row) == "Artificialisé"
+    assert told["Couverture"] == "Zones non bâties (Routes, places, parking…) (CS1.1.1.2)"
+    assert told["Surface"] == "3\u202f600\u202fm²"
+    assert told["Règle"] == "la matrice du décret décide seule"
+    assert told["Matrice du décret"].startswith("artificialisé, catégorie 2 (matrix.csv:")
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (
+            "artificialised: enclosed group of 904 m² < 2 500 m² in artificialised land (threshold case 1)",
+            "groupe enclavé de 904\u202fm², sous le seuil de 2\u202f500\u202fm², dans un sol artificialisé",
+        ),
+        (
+            "not artificialised: enclosed group of 1 904 m² < 2 500 m² in non-artificialised land (threshold case 2)",
+            "groupe enclavé de 1\u202f904\u202fm², sous le seuil de 2\u202f500\u202fm², dans un sol non artificialisé",
+        ),
+        ("artificialised: built surface ≥ 50 m² kept (threshold case 3)", "le bâti d'au moins 50\u202fm² reste"),
+        ("x (adjacent_built = keep_artif)", "touche un bâti d'au moins 50\u202fm²"),
+        ("x; local correction c1: <b>revu</b>", "correction locale\u202f: c1: <b>revu</b>"),
+    ],
+)
+def test_each_case_of_the_thresholds_is_told(village_pair: Derivation, reason: str, words: str) -> None:
+    told = dict(polygon_lines({**car_park(village_pair), "reason": reason}, load_rules()))
+    assert words in told["Règle"]
+
+
+def test_doubts_and_exemptions_are_told(village_pair: Derivation) -> None:
+    row = {**car_park(village_pair), "fragile": "tree_share+edge", "artif_min": False, "exemption": "park"}
+    row |= {"exempt_park_m2": 3000.0, "reason": "x; exemption possible: park"}
+    told = dict(polygon_lines(row, load_rules()))
+    assert "part d'arbres" in told["Fragile"]
+    assert "bord des données" in told["Fragile"]
+    assert "valeur par défaut" in told["Bornes"]
+    assert told["Exemption (parc ou jardin public)"].startswith("possible, au choix de la collectivité, sur 3\u202f000")
+
+
+def test_the_source_of_a_usage_is_a_layer_and_a_row_of_the_rules(village_pair: Derivation) -> None:
+    told = dict(polygon_lines({**car_park(village_pair), "usage_rule": 83}, load_rules()))["Origine de l'usage"]
+    assert "BD TOPO, couche «\u202fbatiment\u202f»" in told
+    assert "layer_usages.csv:" in told
+
+
+def test_other_rules_than_those_that_decided_are_never_shown(village_pair: Derivation) -> None:
+    told = dict(polygon_lines(car_park(village_pair), None))
+    assert (told["Couverture"], told["Matrice du décret"]) == ("CS1.1.1.2", "catégorie 2")
+
+
+def test_a_change_is_told_at_both_years(village_pair: Derivation) -> None:
+    results = Results(village_pair.version)
+    first = results.changes(CODE, (2019, 2022)).iloc[0]
+    row = results.change(CODE, (2019, 2022), str(first["id"]))
+    assert row is not None
+    told = dict(change_lines(row, load_rules()))
+    assert told["En 2019"].endswith("non artificialisé")
+    assert told["En 2022"].endswith(", artificialisé")
+    assert told["Sol"] == "imperméabilisé"
+
+
+# --- places ---
+
+
+def test_the_village_spans_400_m_and_its_car_park_lies_in_the_south_west(village_pair: Derivation) -> None:
+    path = Results(village_pair.version).polygons_path(CODE, 2022)
+    west, south, east, north = bounds_of(path)
+    assert (north - south) * 111_195 == pytest.approx(400, rel=0.02)
+    place = place_of(path, str(car_park(village_pair)["id"]))
+    assert place is not None
+    assert (place.bounds[3] - place.bounds[1]) * 111_195 == pytest.approx(60, rel=0.02)
+    assert place.bounds[0] - west < (east - west) / 4
+    assert place.bounds[1] - south < (north - south) / 4
+
+
+def test_a_polygon_that_is_not_there_has_no_place(village_pair: Derivation) -> None:
+    assert place_of(Results(village_pair.version).polygons_path(CODE, 2022), "'; DROP TABLE x") is None
