@@ -79,6 +79,23 @@ class Results:
         """Return the columns of a polygon at a millésime, geometry left out, or None."""
         return self._row(self._part("polygons", commune, f"millesime={millesime}"), polygon_id)
 
+    def polygons_file(self, commune: str, millesime: int) -> Path:
+        """Return the GeoParquet of the polygons of a commune at a millésime; it need not exist."""
+        return self._part("polygons", commune, f"millesime={millesime}")
+
+    def largest_polygons(self, commune: str, millesime: int, *, most: int = 300) -> pd.DataFrame:
+        """Read id, codes, area and state of the largest polygons of a commune, largest first."""
+        path = self.polygons_file(commune, millesime)
+        if not path.is_file():
+            import pandas as pd  # noqa: PLC0415
+
+            return pd.DataFrame()
+        return self._query(
+            "SELECT id, code_cs, code_us, area_m2, artif FROM read_parquet(?, hive_partitioning = false) "
+            "ORDER BY area_px DESC, id LIMIT ?",
+            [str(path), most],
+        )
+
     def changes(self, commune: str, pair: tuple[int, int]) -> pd.DataFrame:
         """Read what changed in a commune between two millésimes: one row a piece that gained or lost, largest first."""
         import pandas as pd  # noqa: PLC0415
