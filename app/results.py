@@ -31,6 +31,15 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
+NAME_VARIABLE = "OCSGE_WORKSPACE_NAME"
+"""The workspace as the command line was given it: all that a browser may know of where it lies."""
+
+
+def workspace_name() -> str:
+    """Return the name of the workspace for readers: as it was given, never the whole path of this machine."""
+    return os.environ.get(NAME_VARIABLE) or Path(os.environ.get(WORKSPACE_VARIABLE, "")).name
+
+
 def workspace_path() -> Path:
     """Return the folder of the workspace that this server shows.
 

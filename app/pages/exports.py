@@ -35,7 +35,7 @@ def every_table(profile: Profile, communes: list[str] | None) -> bytes:
     return export_files.zipped(export_files.table_files(workspace, profile=profile, communes=communes))
 
 
-st.header("Rapport imprimable")
+st.subheader("Rapport imprimable")
 st.markdown(
     typographic(
         "Chiffres, cartes, méthode et sources en un fichier, prêt à imprimer au format A4 : de quoi nourrir le rapport "
@@ -54,7 +54,7 @@ st.download_button(
     key="report",
 )
 
-st.header("Tableaux")
+st.subheader("Tableaux")
 left, right = st.columns(2)
 profile = left.selectbox("Format", options=list(export_files.PROFILES), format_func=export_files.PROFILES.__getitem__)
 whole = right.selectbox(
@@ -89,7 +89,7 @@ st.caption(
     )
 )
 
-st.header("Cartes et polygones")
+st.subheader("Cartes et polygones")
 files = export_files.geo_files(here.results, here.code, millesimes=here.millesimes, pair=here.pair)
 if not files:
     st.info("Cette commune n'a aucun polygone.")
@@ -106,7 +106,7 @@ with st.container(horizontal=True):
         )
 st.caption("Le GeoPackage s'ouvre dans QGIS avec ses styles ; le GeoParquet est fait pour les analystes.")
 
-st.header("Lien à partager")
+st.subheader("Lien à partager")
 parts = urlsplit(st.context.url or "")
 home = parts.path.rpartition("/")[0] + "/"
 st.code(

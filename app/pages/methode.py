@@ -27,11 +27,11 @@ st.markdown(
 )
 st.info("L'évaluation de l'artificialisation n'est pas une règle de constructibilité.", icon=":material/gavel:")
 
-st.header("Le décret")
+st.subheader("Le décret")
 st.html("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in method.decree_sources(rules)) + "</ul>")
 st.html(method.html_table(("Catégorie", "État", "Libellé"), method.category_rows(rules), label="Catégories du décret"))
 
-st.header("La matrice")
+st.subheader("La matrice")
 st.html(method.matrix_legend())
 st.html(method.matrix_html(rules))
 st.caption(
@@ -54,12 +54,12 @@ with st.expander("Libellés des usages et des couvertures"):
     labels = [(entry.code, entry.label_fr) for entry in (*rules.usages, *rules.couvertures) if entry.is_leaf]
     st.html(method.html_table(("Code", "Libellé"), labels, label="Nomenclature"))
 
-st.header("Les seuils d'interprétation")
+st.subheader("Les seuils d'interprétation")
 st.html(method.thresholds_html(rules))
 headings = ("Règle", "Valeur", "Confiance", "Source")
 st.html(method.html_table(headings, method.value_rows(rules, "interpretation_threshold"), label="Seuils"))
 
-st.header("Les surfaces minimales")
+st.subheader("Les surfaces minimales")
 tables = ("minimum_area_m2", "minimum_width_m", "zone_construite", "usage_spread", "exemption")
 st.html(method.html_table(headings, method.value_rows(rules, *tables), label="Surfaces minimales"))
 st.caption(
@@ -69,7 +69,7 @@ st.caption(
     )
 )
 
-st.header("Les données de ce résultat")
+st.subheader("Les données de ce résultat")
 st.text(f"{here.nom} ({here.code}), {here.millesime}")
 sources = method.source_rows(run)
 if sources:
@@ -103,12 +103,12 @@ if not of_result:
         icon=":material/rule:",
     )
 
-st.header("Ce qu'il faut savoir de ces chiffres")
+st.subheader("Ce qu'il faut savoir de ces chiffres")
 flags = flag_sentences("" if french.number(stock["stock_ha"]) == french.NO_VALUE else stock["flags"])
 for sentence in flags or ["Aucun signalement."]:
     st.text(f"• {sentence}")
 
-st.header("Incertitude et limites")
+st.subheader("Incertitude et limites")
 st.markdown(
     french.typographic(
         "- Les **bornes** ne disent que ce que donneraient d'autres lectures des usages par défaut.\n"
@@ -120,7 +120,7 @@ st.markdown(
     )
 )
 
-st.header("Licence")
+st.subheader("Licence")
 st.markdown(
     french.typographic(
         "Le programme est libre (Apache-2.0). Les données gardent leurs propres conditions, dans le tableau "

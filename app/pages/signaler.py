@@ -25,7 +25,8 @@ st.text(f"{here.nom} ({here.code}), {here.millesime}")
 st.markdown(
     french.typographic(
         "Vous connaissez le terrain mieux que les données ? Proposez la bonne couverture ou le bon usage d'un "
-        "polygone. Une fois **acceptée**, la correction est appliquée par la **prochaine dérivation** ; elle peut être retirée."
+        "polygone. Une fois **acceptée**, la correction est appliquée par la **prochaine dérivation** ; elle "
+        "peut être retirée."
     )
 )
 
@@ -118,7 +119,7 @@ if found is not None:
             except OcsgeError as error:
                 st.error(corrections.why_refused(error), icon=":material/error:")
 
-st.header("Corrections de cet espace de travail")
+st.subheader("Corrections de cet espace de travail")
 table = st.container()
 try:
     known = corrections.listed(workspace)
