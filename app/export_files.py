@@ -27,6 +27,15 @@ PROFILES: Mapping[Profile, str] = {
     "xlsx": "Classeur Excel (XLSX)",
 }
 """Formats of the tables, the usual one first."""
+_LABELS = {
+    "stock": "Stock",
+    "flow": "Flux",
+    "stock_long": "Stock par code",
+    "change_matrix": "Transitions",
+    "sources": "Sources",
+    "portal": "Portail",
+    "ocsge": "Classeur",
+}
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 """Equal files give equal archives."""
 _ATTEMPTS = 3
@@ -75,6 +84,12 @@ def table_names(results: Results, profile: Profile) -> list[str]:
         return ["ocsge.xlsx"]
     held = [name for name in ("stock", "flow", "stock_long", "change_matrix") if results.has(name)]
     return ["portal.csv", "sources.csv"] if profile == "portal" else [*(f"{name}.csv" for name in held), "sources.csv"]
+
+
+def table_label(name: str) -> str:
+    """Return what a file of tables is called for who does not know its name."""
+    known = _LABELS.get(name.rpartition(".")[0])
+    return f"{known} ({name})" if known else name
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:

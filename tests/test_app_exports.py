@@ -73,6 +73,6 @@ def test_the_page_offers_a_button_a_file(village_pair: Derivation, monkeypatch: 
     app = opened(village_pair, monkeypatch, "exports")
     labels = [button.proto.label for button in app.get("download_button")]
     assert labels[0] == "Télécharger le rapport (HTML)"
-    assert {"stock.csv", "flow.csv", "sources.csv"} <= set(labels)
+    assert {"Stock (stock.csv)", "Flux (flow.csv)", "Sources (sources.csv)"} <= set(labels)
     app.main.selectbox[0].select("xlsx").run()
-    assert "ocsge.xlsx" in [button.proto.label for button in app.get("download_button")]
+    assert "Classeur (ocsge.xlsx)" in [button.proto.label for button in app.get("download_button")]

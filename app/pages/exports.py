@@ -64,7 +64,7 @@ chosen = None if whole else [here.code]
 with st.container(horizontal=True):
     for name in export_files.table_names(here.results, profile):
         st.download_button(
-            name,
+            export_files.table_label(name),
             data=partial(one_table, profile, chosen, name),
             file_name=name,
             mime=_MIMES[name.rpartition(".")[2]],
@@ -104,7 +104,7 @@ with st.container(horizontal=True):
             on_click="ignore",
             key=f"file_{file.path.parent.name}_{file.name}",
         )
-st.caption("Le GeoPackage s'ouvre dans QGIS avec ses styles ; le GeoParquet est fait pour les analystes.")
+st.caption(typographic("Le GeoPackage s'ouvre dans QGIS avec ses styles ; le GeoParquet est fait pour les analystes."))
 
 st.subheader("Lien à partager")
 parts = urlsplit(st.context.url or "")
