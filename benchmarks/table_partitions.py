@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from ocsge.publication import combine_tables
 from ocsge.publish import json_bytes
 from ocsge.store import Workspace
 from ocsge.tables import ARTIFICIALISED, CHANGE_MATRIX, CHANGES, FLOW, STOCK, STOCK_LONG, Schema
@@ -49,6 +50,7 @@ def make_workspace(folder: Path, communes: Sequence[str], millesimes: Sequence[i
     def fill(version: Path) -> None:
         for position, code in enumerate(communes):
             _write_commune(version, code, millesimes, polygons, np.random.default_rng(position))
+        combine_tables(version)
 
     workspace.publish_version(fill, key="generated")
     return folder

@@ -23,7 +23,8 @@ import pandas as pd
 
 from benchmarks.measure import measured
 from benchmarks.table_partitions import make_workspace
-from ocsge.workspace_tables import current_version, files_of, flow_of_changes, read_table, stock_of_polygons
+from ocsge.version_layout import current_version, partition_files
+from ocsge.workspace_tables import STORED, flow_of_changes, read_table, stock_of_polygons
 
 RESULTS = Path(__file__).parent / "tables_results.md"
 MILLESIMES = (2018, 2021, 2024)
@@ -59,7 +60,8 @@ def ours(workspace: Path, task: str, communes: list[str] | None) -> pd.DataFrame
 def by_pandas(workspace: Path, task: str, communes: list[str] | None) -> pd.DataFrame:
     """Return the same table by pandas, file by file."""
     name = {TASKS[2]: "polygons", TASKS[3]: "changes"}.get(task, task)
-    files = files_of(current_version(workspace), name, communes=communes)
+    version, stored = current_version(workspace), STORED[name]
+    files = partition_files(version, stored.folder, stored.file, communes=communes)
     if name in {"stock", "flow"}:
         parts = [pd.read_parquet(path, partitioning=None) for path in files]
         return pd.concat(parts, ignore_index=True)

@@ -8,7 +8,6 @@ choice of the collectivity, so they are measured beside the state and never chan
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import pandas as pd
 
 from ocsge.errors import CodeError, ParameterError
 from ocsge.exemptions import CHOSEN, EXEMPTIONS, POSSIBLE, Exempt, FlaggedGround, exempt
+from ocsge.grid import pixels_reaching
 from ocsge.tables import ARTIFICIALISED, POLYGONS, REASON_MARKERS, pixels_per_m2, require
 from ocsge.thresholds import Absorption, Neighbours, absorb
 
@@ -185,7 +185,7 @@ class _Thresholds:
         neighbours = Neighbours.of(adjacency, count=len(polygons))
         area_px = polygons["area_px"].to_numpy(np.int64)
         built_cover = rules.couverture_codes.index(rules.couverture_by_role["built"])
-        built_px = _pixels_reaching(rules.interpretation_threshold["built_m2"], per_m2)
+        built_px = pixels_reaching(rules.interpretation_threshold["built_m2"], per_m2=per_m2)
         # a commune border cuts the polygon, not the building: the whole object reaches the threshold or not
         object_px = polygons["object_px"].to_numpy(np.int64) if "object_px" in polygons else area_px
         built = (pairs.cover == built_cover) & (object_px >= built_px)
@@ -195,7 +195,7 @@ class _Thresholds:
         return cls(
             neighbours=neighbours,
             area_px=area_px,
-            threshold_px=_pixels_reaching(rules.interpretation_threshold["surface_m2"], per_m2),
+            threshold_px=pixels_reaching(rules.interpretation_threshold["surface_m2"], per_m2=per_m2),
             built=built,
             beside_built=neighbours.touches(built) if option == "keep_artif" else np.zeros_like(built),
             at_edge=polygons["at_edge"].to_numpy(np.bool_),
@@ -216,10 +216,6 @@ class _Thresholds:
             protected=self.protected,
             at_edge=self.at_edge,
         )
-
-
-def _pixels_reaching(area_m2: float, per_m2: int) -> int:
-    return math.ceil(area_m2 * per_m2 - 1e-9)
 
 
 def _extreme_states(

@@ -109,8 +109,8 @@ def count_classes(
     counter.check_borders(zones)
     moved = np.asarray(shapely.transform(zones, lambda coords: coords + np.array(_OFF_CENTRES_M)), dtype=object)
     # half a pixel more: however thin, a zone has a window
-    margin = np.array([-1, -1, 1, 1]) * grid.resolution_m / 2
-    windows = [grid.window_of(tuple(bounds)) for bounds in (shapely.bounds(moved) + margin).tolist()]
+    half_pixel = np.array([-1, -1, 1, 1]) * grid.resolution_m / 2
+    windows = [grid.window_of(tuple(bounds)) for bounds in (shapely.bounds(moved) + half_pixel).tolist()]
     small = np.array([max(w.height, w.width) <= SMALL_SIDE_PX for w in windows], dtype=np.bool_)
     if method != "auto":
         small[:] = method == "rasterstats"

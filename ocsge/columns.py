@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ocsge.yes_no_words import NO_WORDS, YES_WORDS
+
 if TYPE_CHECKING:
     from ocsge.catalog_schema import Column
 
@@ -17,8 +19,6 @@ _DTYPES = {
     "boolean": "boolean",
     "date": "datetime64[us]",
 }
-_YES = frozenset({"oui", "vrai", "true", "t", "1", "1.0", "o", "yes"})
-_NO = frozenset({"non", "faux", "false", "f", "0", "0.0", "n", "no"})
 
 
 def empty_column(column: Column, *, index: pd.Index | None = None) -> pd.Series:
@@ -58,7 +58,7 @@ def canonical_column(values: pd.Series | None, column: Column, *, index: pd.Inde
             result = result.where(known)
     elif column.type == "boolean":
         lowered = spelt.astype("str").str.lower()
-        result = lowered.isin(_YES).astype("boolean").where(lowered.isin(_YES | _NO))
+        result = lowered.isin(YES_WORDS).astype("boolean").where(lowered.isin(YES_WORDS | NO_WORDS))
     elif column.type == "date":
         result = _dates(spelt)
     else:

@@ -14,13 +14,12 @@ import pandas as pd
 
 from ocsge.errors import DataError
 from ocsge.indicators import COMPLETE_PCT
-from ocsge.tables import FLOW, STOCK, Schema, require
+from ocsge.tables import CM2_PER_HECTARE, FLOW, STOCK, Schema, require
 from ocsge.territory_tables import summed_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CM2_PER_HECTARE = 100_000_000
 _OF_ONE_COMMUNE = ("no_data", "coverage", "incomplete")
 """Beginnings of flags that say what a commune lacks; the sum says it for itself."""
 

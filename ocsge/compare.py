@@ -20,12 +20,13 @@ from ocsge.domain import domain_of, run_epsg
 from ocsge.errors import CrsError, DataError, LayerError, ParameterError
 from ocsge.grid import Grid
 from ocsge.inputs import find_sources
-from ocsge.official import CM2_PER_M2, decide
+from ocsge.official import decide
 from ocsge.products.ocs_ge import read_ocs_ge
 from ocsge.provenance import credit_of, losses_of
 from ocsge.publish import publish
 from ocsge.rules import Rules, load_rules
 from ocsge.table_files import write_csv
+from ocsge.tables import CM2_PER_M2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,14 +79,6 @@ class Comparison:
 
     warnings: tuple[str, ...] = ()
     """What reading them lost, one line each."""
-
-    def objects(self) -> int:
-        """Return the number of objects, or of pieces, compared."""
-        return int(self._of("artif")["objects"].sum())
-
-    def area_m2(self) -> float:
-        """Return the area compared, m²."""
-        return float(self._of("artif")["area_m2"].sum())
 
     def agreement_pct(self, measure: str, *, by: str = "area_m2") -> float:
         """Return the share of the area (or of the ``objects``) on which a measure is the same, %; null of nothing."""

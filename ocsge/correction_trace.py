@@ -12,6 +12,7 @@ import shapely
 
 from ocsge.store import Workspace
 from ocsge.tables import CORRECTION_MARKER
+from ocsge.version_layout import PART, described_by, partition_files, result_roots
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,14 +115,15 @@ def results_concerned(
     version = Workspace(workspace).current()
     first, last = corrections["millesime_from"].fillna(-math.inf), corrections["millesime_to"].fillna(math.inf)
     found = []
-    for part in [] if version is None else sorted(version.glob("**/polygons/*/*/part.parquet")):
-        code, millesime = part.parents[1].name.partition("=")[2], int(part.parent.name.partition("=")[2])
+    roots = [] if version is None else list(result_roots(version))
+    for part in [path for root in roots for path in partition_files(root, "polygons", PART)]:
+        described = described_by(part)
+        millesime = int(described.years)
         ours = corrections[(first <= millesime) & (last >= millesime)].geometry
         if ours.empty:
             continue
         ground = gpd.read_parquet(part, columns=["geometry"]).geometry
         near = [shapely.dwithin(ground.values, geometry, reach_m).any() for geometry in ours.to_crs(ground.crs)]
         if any(near):
-            folder = part.parents[3].name
-            found.append((code, millesime, folder.partition("=")[2] if folder.startswith("perimetre=") else None))
+            found.append((described.commune_code, millesime, described.perimetre))
     return tuple(sorted(found, key=lambda result: (result[2] or "", *result[:2])))

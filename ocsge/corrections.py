@@ -25,6 +25,7 @@ from ocsge.errors import CrsError, LayerError, OutputError, ParameterError, Work
 from ocsge.publish import output_error, publish
 from ocsge.territory import check_run_epsg
 from ocsge.vector_files import list_vector_layers, read_features
+from ocsge.vector_placement import only_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -228,12 +229,9 @@ def read_ground(path: Path) -> tuple[shapely.Geometry, int]:
     CrsError
         When it declares no CRS, or one without EPSG code.
     """
-    spatial = [layer for layer in list_vector_layers(path) if layer.has_geometry]
-    if len(spatial) != 1:
-        names = ", ".join(layer.name for layer in spatial) or "none"
-        raise LayerError(f"{path}: the ground of a correction is one layer of polygons; layers found: {names}")
-    where = f"{path} layer {spatial[0].name}"
-    frame = read_features(path, spatial[0].name, columns=[], bbox=None, encoding=None, stop_on_invalid=True).frame
+    layer = only_layer(path, what="the ground of a correction")
+    where = f"{path} layer {layer.name}"
+    frame = read_features(path, layer.name, columns=[], bbox=None, encoding=None, stop_on_invalid=True).frame
     epsg = None if frame.crs is None else frame.crs.to_epsg()
     if epsg is None:
         raise CrsError(f"{where}: declares no CRS of the EPSG list; save it in the territory's, such as EPSG:2154")

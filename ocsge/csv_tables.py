@@ -15,6 +15,7 @@ import pandas as pd
 from ocsge.errors import DataError, ParameterError
 from ocsge.tables import require
 from ocsge.territory import check_commune_code
+from ocsge.yes_no_words import NO_WORDS, YES_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ocsge.tables import Schema
 
 _SPACES = str.maketrans("", "", " \u00a0\u202f\u2009")
-_YES, _NO = frozenset({"true", "vrai", "oui", "1"}), frozenset({"false", "faux", "non", "0"})
 
 
 def read_text_table(path: Path) -> pd.DataFrame:
@@ -212,8 +212,8 @@ def typed_table(frame: pd.DataFrame, schema: Schema, *, where: str) -> pd.DataFr
 
 def _yes_no(cells: pd.Series, *, where: str) -> pd.Series:
     lowered = cells.astype("str").str.lower()
-    wrong = ~lowered.isin(_YES | _NO)
+    wrong = ~lowered.isin(YES_WORDS | NO_WORDS)
     if wrong.any():
         line = wrong.index[wrong.to_numpy()][0]
         raise DataError(f"{where} line {line}, column '{cells.name}': {cells[line]!r} is neither true nor false")
-    return lowered.isin(_YES)
+    return lowered.isin(YES_WORDS)

@@ -10,7 +10,8 @@ import geopandas as gpd
 import pandas as pd
 
 from ocsge.errors import DataError
-from ocsge.publication import pair_partition_of, partition_of, published_key, published_warnings, stem_of
+from ocsge.publication import published_key, published_warnings
+from ocsge.version_layout import PART, pair_partition_of, partition_of, results_root, stem_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +92,7 @@ class Derivation:
         return self._read(folders, f"change of {pair[0]}–{pair[1]}")
 
     def _read(self, folders: Sequence[Path], what: str) -> gpd.GeoDataFrame:
-        paths = [self.version / folder / "part.parquet" for folder in folders]
+        paths = [self.version / folder / PART for folder in folders]
         parts = [gpd.read_parquet(path) for path in paths if path.is_file()]
         if not parts:
             raise DataError(f"{self.version}: no {what} of {', '.join(self.commune_codes)}")
@@ -99,7 +100,7 @@ class Derivation:
 
     def files(self) -> list[Path]:
         """Return the files that describe the territory: GeoPackages, maps, tables."""
-        root = self.version if self.perimetre is None else self.version / f"perimetre={self.perimetre}"
+        root = self.version / results_root(self.perimetre)
         whens = [*map(str, self.millesimes), *(f"{first}-{second}" for first, second in pairwise(self.millesimes))]
         stems = [f"{stem_of(code, when)}{end}" for code in self.commune_codes for when in whens for end in "._"]
         named = [path for path in sorted((root / "communes").glob("*")) if path.name.startswith(tuple(stems))]
@@ -107,20 +108,6 @@ class Derivation:
         if self.flow is not None:
             tables += ["flow.csv", "flow_excel.csv", "change_matrix.csv"]
         return [*named, *(root / name for name in tables)]
-
-
-def current_version(store: Workspace) -> Path:
-    """Return the folder of the current version.
-
-    Raises
-    ------
-    DataError
-        When nothing was published.
-    """
-    version = store.current()
-    if version is None:
-        raise DataError(f"{store.path}: nothing is published yet; run `ocsge derive` first")
-    return version
 
 
 def is_published(store: Workspace, domain: Domain, millesimes: Sequence[int], key: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ocsge.derivation import Derivation, current_version, is_published, read_derivation
+from ocsge.derivation import Derivation, is_published, read_derivation
 from ocsge.errors import ParameterError
 from ocsge.keep_going import derive_each
 from ocsge.provenance import NATIVE_RESOLUTION_M
@@ -20,6 +20,7 @@ from ocsge.run import usable_cores
 from ocsge.states import Execution, Measured, Request, measure
 from ocsge.store import Workspace
 from ocsge.territory import check_commune_code
+from ocsge.version_layout import current_version
 
 if TYPE_CHECKING:
     from ocsge.domain import Domain
@@ -48,9 +49,9 @@ def derive(
     keep_going: bool = False,
     progress: Progress | None = None,
 ) -> Derivation:
-    """Derive the polygons and the stock of a territory at a millésime, in hectares.
+    """Derive the polygons and the stock of a territory at each millésime, and the flow between them, in hectares.
 
-    Does not measure change, give legal advice or replace the official OCS GE.
+    Does not give legal advice or replace the official OCS GE.
 
     Parameters
     ----------
@@ -144,7 +145,7 @@ def _derived(request: Request, rules: Rules, store: Workspace, execution: Execut
 
     found = measure(request, rules, store, execution, known=known)
     if not isinstance(found, Measured):
-        return read_derivation(current_version(store), found[0], years, reused=True)
+        return read_derivation(current_version(store.path), found[0], years, reused=True)
     execution.progress("files", 0, 1)
     version = publish_results(store, found, rules=rules)
     store.prune()

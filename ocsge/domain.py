@@ -12,12 +12,13 @@ import shapely
 from ocsge.catalog import Source, digest_of
 from ocsge.commune_outlines import read_communes
 from ocsge.errors import CrsError, LayerError, ParameterError
-from ocsge.geometry_repair import Invalid, repair
+from ocsge.geometry_repair import Invalid, polygonal, repair
 from ocsge.layers import ReadReport
 from ocsge.regions.evidence import CONTEXT, MAX_COMMUNES, TERRITORY
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.territory import check_commune_code, territory_epsg
-from ocsge.vector_files import RawFeatures, check_plausible, list_vector_layers, read_features
+from ocsge.vector_files import RawFeatures, check_plausible, read_features
+from ocsge.vector_placement import names_of, spatial_layers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -215,7 +216,7 @@ def _with_units(domain: Domain, around: gpd.GeoDataFrame, area: shapely.Geometry
         geometries.append(outline)
         inside.append(area is None and code in asked)
         if area is not None and code in asked:
-            part = _polygonal(shapely.intersection(outline, area))
+            part = polygonal(np.array([shapely.intersection(outline, area)], dtype=object))[0]
             if not shapely.is_empty(part):
                 codes.append(code)
                 geometries.append(part)
@@ -237,24 +238,16 @@ def _on_whole_metres(grid: Grid, bounds: tuple[float, float, float, float]) -> W
     return grid.window_of((np.floor(xmin), np.floor(ymin), np.ceil(xmax), np.ceil(ymax)))
 
 
-def _polygonal(geometry: shapely.Geometry) -> shapely.Geometry:
-    """Return the polygons of a geometry, without the lines and points an intersection may leave."""
-    parts = shapely.get_parts(geometry)
-    polygons: shapely.Geometry = shapely.multipolygons(parts[shapely.get_type_id(parts) == 3])
-    return polygons
-
-
 def _read_perimetre(
     path: Path, assume_crs: int | None, *, invalid: Invalid = "repair"
 ) -> tuple[gpd.GeoDataFrame, RawFeatures]:
     """Return the polygons of a perimeter, and all of its features as they were read."""
     try:
-        spatial = [layer for layer in list_vector_layers(path) if layer.has_geometry]
+        spatial = spatial_layers(path)
     except LayerError as error:
         raise LayerError(f"{error}; a perimeter is a layer of polygons (GPKG, Shapefile, GeoJSON)") from error
     if len(spatial) != 1:
-        names = ", ".join(layer.name for layer in spatial) or "none"
-        raise LayerError(f"{path}: a perimeter is one layer of polygons; layers found: {names}")
+        raise LayerError(f"{path}: a perimeter is one layer of polygons; layers found: {names_of(spatial)}")
     if spatial[0].crs is None and assume_crs is None:
         raise CrsError(f"{path}: the perimeter declares no CRS; give it with --assume-crs, for instance 2154")
     raw = read_features(path, spatial[0].name, columns=[], bbox=None, encoding=None, stop_on_invalid=invalid == "stop")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ocsge.domain import Domain
     from ocsge.rules import Rules
 
-MARGIN_PX = 4
+HALO_PX = 4
 """Pixels looked at around the territory: a corner depends on the four pixels around it."""
 
 
@@ -25,7 +25,7 @@ def draw(
 ) -> NDArray[np.object_]:
     """Return the polygons of the labels wanted, null for the others, CRS of the domain's grid.
 
-    Only the bounds of the territory and a margin are looked at: an arc lies on the border of its label, and what is in
+    Only the bounds of the territory and a halo are looked at: an arc lies on the border of its label, and what is in
     the way of its simplification lies between its points.
 
     Parameters
@@ -42,7 +42,7 @@ def draw(
         Give the tolerance of simplification.
     """
     bounds = tuple(shapely.bounds(domain.territory).tolist())
-    window = domain.grid.window_of(bounds).grown(MARGIN_PX, within=domain.window)
+    window = domain.grid.window_of(bounds).grown(HALO_PX, within=domain.window)
     labels = Runs(row_ptr=runs.row_ptr, start=runs.start, value=label.view("uint32"), width=runs.width)
     near = joined([(domain.window, labels)], window=window)
     return trace_polygons(

@@ -53,22 +53,8 @@ def engine_of(rules: Rules, grid: Grid, *, numbering: str | None) -> Engine:
     numbering
         Numbering system of the class raster, or None when the covers come from layers alone.
     """
-    area = rules.minimum_area_m2
     cover_index = {role: 1 + rules.couverture_codes.index(code) for role, code in rules.couverture_by_role.items()}
-    absorb_cover, absorb_m2 = absorb_fallback(rules)
-    minimum = MinimumAreas(
-        built_px=grid.pixels(area["built"]),
-        built_evidence_px=grid.pixels(area["built_evidence"]),
-        zone_px=grid.pixels(area["zone_construite"]),
-        elsewhere_px=grid.pixels(area["elsewhere"]),
-        absorb_px=grid.pixels(absorb_m2),
-        absorb_cover=absorb_cover,
-        built_cover=cover_index["built"],
-        cover_weight=_padded(rules.couverture_weights(), COVERS),
-        usage_weight=_padded(rules.usage_weights(), USAGES),
-        into_built=int(rules.merging_weights["into_built"]),
-        into_ossature=int(rules.merging_weights["into_ossature"]),
-    )
+    minimum = _minimum_areas(rules, grid, cover_index)
     aggregation = BuiltAggregation(
         gap_px=round(rules.built_aggregation["gap_m"] * grid.pixels_per_m),
         growth_limit_px=round(rules.built_aggregation["growth_limit_m"] * grid.pixels_per_m),
@@ -88,21 +74,45 @@ def engine_of(rules: Rules, grid: Grid, *, numbering: str | None) -> Engine:
             area_px=grid.pixels(rules.change["minimum_area_m2"]),
             width_px=rules.change["minimum_width_m"] * grid.pixels_per_m,
         ),
-        composition=Composition(
-            tree_share=rules.composition["tree_share"],
-            stand_purity=rules.composition["stand_purity"],
-            composite_share=rules.composition["composite_share"],
-            built=cover_index["built"],
-            broadleaf=cover_index["broadleaf"],
-            conifer=cover_index["conifer"],
-            mixed_stand=cover_index["mixed_stand"],
-            sealed=cover_index["sealed"],
-            mineral=cover_index["permeable_mineral"],
-            composite=cover_index["composite"],
-            vegetated=cover_flags(rules, "vegetated"),
-            tree=cover_flags(rules, "tree"),
-            herbaceous=cover_flags(rules, "herbaceous"),
-        ),
+        composition=_composition(rules, cover_index),
+    )
+
+
+def _minimum_areas(rules: Rules, grid: Grid, cover_index: dict[str, int]) -> MinimumAreas:
+    """Return the minimum areas in pixels, with the weights of merging."""
+    area = rules.minimum_area_m2
+    absorb_cover, absorb_m2 = absorb_fallback(rules)
+    return MinimumAreas(
+        built_px=grid.pixels(area["built"]),
+        built_evidence_px=grid.pixels(area["built_evidence"]),
+        zone_px=grid.pixels(area["zone_construite"]),
+        elsewhere_px=grid.pixels(area["elsewhere"]),
+        absorb_px=grid.pixels(absorb_m2),
+        absorb_cover=absorb_cover,
+        built_cover=cover_index["built"],
+        cover_weight=_padded(rules.couverture_weights(), COVERS),
+        usage_weight=_padded(rules.usage_weights(), USAGES),
+        into_built=int(rules.merging_weights["into_built"]),
+        into_ossature=int(rules.merging_weights["into_ossature"]),
+    )
+
+
+def _composition(rules: Rules, cover_index: dict[str, int]) -> Composition:
+    """Return the shares that decide the final cover of a piece, and the covers they speak of."""
+    return Composition(
+        tree_share=rules.composition["tree_share"],
+        stand_purity=rules.composition["stand_purity"],
+        composite_share=rules.composition["composite_share"],
+        built=cover_index["built"],
+        broadleaf=cover_index["broadleaf"],
+        conifer=cover_index["conifer"],
+        mixed_stand=cover_index["mixed_stand"],
+        sealed=cover_index["sealed"],
+        mineral=cover_index["permeable_mineral"],
+        composite=cover_index["composite"],
+        vegetated=cover_flags(rules, "vegetated"),
+        tree=cover_flags(rules, "tree"),
+        herbaceous=cover_flags(rules, "herbaceous"),
     )
 
 

@@ -12,11 +12,10 @@ import shapely
 
 from ocsge.errors import DataError, ParameterError
 from ocsge.exemptions import CHOSEN
-from ocsge.publication import partition_of
 from ocsge.rules import LayerUsage, Rules, load_rules
-from ocsge.store import Workspace
 from ocsge.tables import CORRECTED_USAGE_RULE
 from ocsge.territory import check_commune_code
+from ocsge.version_layout import RUN, described_by, partition_of, published_polygons
 
 _SHOWN = 12
 """Characters of a fingerprint that a message shows."""
@@ -139,9 +138,9 @@ def explain(
 
 def _rules_of(polygons: Path, rules: Rules | Path | str | None, *, workspace: Path, code: str) -> Rules:
     """Return the rules that a published result was derived by; refuse others."""
-    millesime = int(polygons.parent.name.partition("=")[2])
+    millesime = int(described_by(polygons).years)
     version = polygons.parents[3]
-    run = version / partition_of(code, millesime, perimetre=None, kind="runs") / "run.json"
+    run = version / partition_of(code, millesime, perimetre=None, kind="runs") / RUN
     if not run.is_file():
         raise DataError(f"{run}: is not there, so the rules of this result are unknown; derive it again")
     told = json.loads(run.read_text(encoding="utf-8"))["rules"]
@@ -166,47 +165,6 @@ def _usage_rule(order: int, step: LayerUsage | None) -> str:
     if step is None:
         return f"rule {order}"
     return f"{step.row}: {step.layer}, {step.mode}; {step.reason} (confidence {step.confidence})"
-
-
-def published_polygons(workspace: Path, code: str, millesime: int | None) -> Path:
-    """Return the GeoParquet of the polygons of a commune in the current version of a workspace.
-
-    Parameters
-    ----------
-    workspace
-        Folder that holds the results.
-    code
-        INSEE code.
-    millesime
-        Year; None takes the last one derived.
-
-    Raises
-    ------
-    DataError
-        When the commune has no result in the workspace, saying which years it has.
-    """
-    version = Workspace(workspace).current()
-    folder = None if version is None else version / "polygons" / f"commune_code={code}"
-    years = [] if folder is None else sorted(int(p.parent.name.split("=")[1]) for p in folder.glob("*/part.parquet"))
-    if folder is None or not years or (millesime is not None and millesime not in years):
-        have = f"it holds {', '.join(map(str, years))}" if years else _held(version)
-        raise DataError(
-            f"{workspace}: no result of commune {code}{'' if millesime is None else f' at {millesime}'} ({have}); run "
-            f"`ocsge derive --commune {code} --millesime {millesime or 'YEAR'} --workspace {workspace}`"
-        )
-    return folder / f"millesime={millesime or years[-1]}" / "part.parquet"
-
-
-def _held(version: Path | None) -> str:
-    """Return which results a version holds in place of the one looked for."""
-    if version is None:
-        return "it holds none"
-    codes = sorted(path.name.partition("=")[2] for path in version.glob("polygons/commune_code=*"))
-    perimeters = sorted(path.name.partition("=")[2] for path in version.glob("perimetre=*"))
-    shown = ", ".join(codes[:5]) + (f" and {len(codes) - 5} more" if len(codes) > 5 else "")
-    held = [f"it holds communes {shown}"] if codes else []
-    held += [f"results within a perimeter, which it does not explain: {', '.join(perimeters)}"] if perimeters else []
-    return "; ".join(held) or "it holds none"
 
 
 def _remarks(row: gpd.GeoSeries, *, spread: bool) -> tuple[str, ...]:

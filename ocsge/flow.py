@@ -6,8 +6,10 @@ Gain counts on the new code, loss on the old one. Sums are those of whole pixels
 from __future__ import annotations
 
 import pandas as pd
+import pyarrow as pa
 
 from ocsge.errors import DataError
+from ocsge.pixel_sums import FLOW_CONDITIONS, query_rows, sums_where
 from ocsge.tables import CHANGE_MATRIX, CHANGES, FLOW, M2_PER_HECTARE, STOCK, pixels_per_m2, require, typed
 
 WHERE = "flow"
@@ -31,6 +33,13 @@ _OF_THE_LAST_STATE = {
     "usage_default_pct": "usage_default_pct",
     "rules_version": "rules_version",
 }
+_STATES = ("artif_1", "artif_2", "impermeable_1", "impermeable_2")
+_FLOW_SQL = f"""
+SELECT commune_code, {sums_where(FLOW_CONDITIONS)}
+FROM changes
+GROUP BY commune_code
+ORDER BY commune_code
+"""  # noqa: S608  (made of constants)
 _DIMENSIONS = {"couverture": "code_cs", "usage": "code_us", "decree_category": "decree_category"}
 
 
@@ -141,16 +150,9 @@ def _pair(first: pd.DataFrame, second: pd.DataFrame, changes: pd.DataFrame) -> t
 def _sums_ha(changes: pd.DataFrame) -> pd.DataFrame:
     """Return gain, loss and net gain of artificialised, and gain and loss of impermeable land by commune, hectares."""
     per_ha = pixels_per_m2(changes, where=WHERE) * M2_PER_HECTARE
-    area = changes["area_px"]
-    sealed = changes["impermeable_2"].astype("int8") - changes["impermeable_1"].astype("int8")
-    pixels = pd.DataFrame(
-        {
-            "gain": area.where(changes["change"] == "gain", 0),
-            "loss": area.where(changes["change"] == "loss", 0),
-            "gain_impermeable": area.where(sealed == 1, 0),
-            "loss_impermeable": area.where(sealed == -1, 0),
-        }
-    )
+    pieces = {name: changes[name].to_numpy() for name in ("area_px", *_STATES)}
+    pieces["commune_code"] = pa.array(changes["commune_code"].astype("str"))
+    pixels = query_rows(_FLOW_SQL, changes=pa.table(pieces)).set_index("commune_code")
     pixels["net"] = pixels["gain"] - pixels["loss"]
-    hectares: pd.DataFrame = pixels.groupby(changes["commune_code"]).sum().astype("float64") / per_ha
+    hectares: pd.DataFrame = pixels.astype("float64") / per_ha
     return hectares

@@ -29,5 +29,4 @@ def ignore_inherited_gdal(environment: MutableMapping[str, str] | None = None) -
     return tuple(name for name in INHERITED if variables.pop(name, None) is not None)
 
 
-IGNORED = ignore_inherited_gdal()
-"""Variables dropped when the module was imported, for the run's report."""
+ignore_inherited_gdal()

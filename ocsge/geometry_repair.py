@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Invalid = Literal["repair", "stop"]
 
 _DIMENSION = {"point": 0, "line": 1, "polygon": 2}
-_COLLECTION = 7
+_POLYGONS, _COLLECTION = (3, 6), 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,14 @@ def _parts_of_kind(geometry: shapely.Geometry, dimension: int) -> shapely.Geomet
     if not parts:
         return None
     return parts[0] if len(parts) == 1 else shapely.union_all(parts)
+
+
+def polygonal(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Return the polygons of geometries, without the lines and points that an intersection may leave."""
+    result = geometries.copy()
+    for n in np.flatnonzero(~np.isin(shapely.get_type_id(geometries), _POLYGONS)):
+        result[n] = _parts_of_kind(geometries[n], _DIMENSION["polygon"]) or shapely.MultiPolygon()
+    return result
 
 
 def repair(

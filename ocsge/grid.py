@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def pixels_reaching(area_m2: float, *, per_m2: int) -> int:
+    """Return the number of pixels whose total area reaches ``area_m2``, rounded up; ``per_m2`` pixels make a m².
+
+    Examples
+    --------
+    >>> pixels_reaching(50.01, per_m2=25)
+    1251
+    """
+    return math.ceil(area_m2 * per_m2 - 1e-9)
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """The pixel lattice of a projected CRS.
@@ -65,7 +76,7 @@ class Grid:
 
     def pixels(self, area_m2: float) -> int:
         """Return the number of pixels whose total area reaches ``area_m2`` (rounded up)."""
-        return math.ceil(area_m2 * self.pixels_per_m**2 - 1e-9)
+        return pixels_reaching(area_m2, per_m2=self.pixels_per_m**2)
 
     def area_m2(self, pixels: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return areas in m² of counts of pixels, exact to the last bit of a division."""

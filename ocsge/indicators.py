@@ -1,8 +1,7 @@
 """Measure the stock of artificialised land of each commune, in hectares.
 
 Sums are those of whole pixels, made by DuckDB and divided once: they do not depend on the order of the rows,
-and the parts of a commune sum exactly to it. Hectares are not rounded here; :func:`round_largest_remainder`
-rounds parts for publication so that they still sum.
+and the parts of a commune sum exactly to it. Hectares are not rounded here.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ocsge.errors import CrsError, DataError
+from ocsge.pixel_sums import STOCK_CONDITIONS, query_rows, sums_where
 from ocsge.tables import (
     ARTIFICIALISED,
     COMMUNES,
@@ -31,7 +31,7 @@ from ocsge.tables import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from ocsge.rules import Rules
 
@@ -69,35 +69,23 @@ _TEXT_COLUMNS = {
     "usage_rule": "usage_rule",
 }
 
-_OFFLINE: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
-"""Settings of DuckDB: nothing here needs an extension, and none may be looked for on the network."""
-
-_STOCK_SQL = """
+_STOCK_SQL = f"""
 SELECT
     commune_code,
     sum(area_px)::BIGINT AS surface,
-    coalesce(sum(area_px) FILTER (artif), 0)::BIGINT AS stock,
-    coalesce(sum(area_px) FILTER (impermeable), 0)::BIGINT AS stock_impermeable,
-    coalesce(sum(area_px) FILTER (matrix_artif), 0)::BIGINT AS matrix,
-    coalesce(sum(area_px) FILTER (artif AND NOT matrix_artif), 0)::BIGINT AS threshold_gain,
-    coalesce(sum(area_px) FILTER (matrix_artif AND NOT artif), 0)::BIGINT AS threshold_loss,
+    {sums_where(STOCK_CONDITIONS)},
     sum(exempt_park_px)::BIGINT AS exempt_parks,
     sum(exempt_photovoltaic_px)::BIGINT AS exempt_pv,
     sum(exempt_either_px)::BIGINT AS exempt_either,
-    coalesce(sum(area_px) FILTER (artif), 0)::BIGINT - sum(exempted_px)::BIGINT AS stock_after_exemptions,
-    coalesce(sum(area_px) FILTER (artif_min), 0)::BIGINT AS artif_min,
-    coalesce(sum(area_px) FILTER (artif_max), 0)::BIGINT AS artif_max,
+    coalesce(sum(area_px) FILTER ({STOCK_CONDITIONS["stock"]}), 0)::BIGINT
+        - sum(exempted_px)::BIGINT AS stock_after_exemptions,
     sum(usage_default_px)::BIGINT AS usage_default,
     sum(filled_px)::BIGINT AS filled,
-    sum(default_cover_px)::BIGINT AS default_cover,
-    coalesce(sum(area_px) FILTER (fragile <> ''), 0)::BIGINT AS fragile
+    sum(default_cover_px)::BIGINT AS default_cover
 FROM polygons
 GROUP BY commune_code
 ORDER BY commune_code
-"""
+"""  # noqa: S608  (made of constants)
 
 _LONG_SQL = """
 WITH cells AS (
@@ -235,42 +223,8 @@ def stock_long(
     return typed(table, STOCK_LONG, where=WHERE)
 
 
-def round_largest_remainder(values: ArrayLike, *, decimals: int) -> NDArray[np.float64]:
-    """Round the parts of a whole so that they sum to the rounded whole.
-
-    Each part is rounded down, then the units still missing go to the parts with the largest remainders (ties:
-    the first). No part moves by a unit or more. A null part stays null and counts for nothing.
-
-    Parameters
-    ----------
-    values : array-like
-        Shape (n,), parts in any unit.
-    decimals : int
-        Decimals kept.
-
-    Examples
-    --------
-    >>> round_largest_remainder([1 / 3, 1 / 3, 1 / 3], decimals=2).tolist()
-    [0.34, 0.33, 0.33]
-    """
-    scale = 10**decimals
-    parts = np.asarray(values, dtype=np.float64) * scale
-    known = ~np.isnan(parts)
-    # a part that is a whole number of units but for the last bit of the product is that number
-    nearest = np.round(parts)
-    parts = np.where(np.abs(parts - nearest) < 1e-6, nearest, parts)
-    down = np.floor(parts)
-    missing = round(float(np.sum(parts[known]))) - int(np.sum(down[known]))
-    order = np.argsort(np.where(known, down - parts, np.inf), kind="stable")
-    down[order[:missing]] += 1
-    rounded: NDArray[np.float64] = down / scale
-    return rounded
-
-
 def _query(sql: str, polygons: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a query over the polygons of the territory, areas in pixels."""
-    import duckdb  # noqa: PLC0415  (it weighs on the engine's memory until it is needed)
-
     inside = polygons[polygons["in_territory"].to_numpy(np.bool_)]
     per_m2 = pixels_per_m2(polygons, where=WHERE)
     columns = {name: inside[name].to_numpy() for name in (*_YES_NO_COLUMNS, "area_px")}
@@ -278,10 +232,7 @@ def _query(sql: str, polygons: pd.DataFrame) -> pd.DataFrame:
     for name in _AREA_COLUMNS:
         columns[f"{name}_px"] = np.rint(inside[f"{name}_m2"].to_numpy() * per_m2).astype(np.int64)
     columns["reason_kind"] = pa.array(_reason_kinds(inside["reason"]))
-    with duckdb.connect(config=dict(_OFFLINE)) as connection:
-        connection.register("polygons", pa.table(columns))
-        found: pd.DataFrame = connection.execute(sql).df()
-    return found
+    return query_rows(sql, polygons=pa.table(columns))
 
 
 def _reason_kinds(reasons: pd.Series) -> pd.Series:

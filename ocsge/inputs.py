@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import rasterio
 import shapely
 
@@ -14,7 +15,7 @@ from ocsge.covers import cover_layers
 from ocsge.errors import CodeError, DataError, LayerError, ParameterError, RasterError
 from ocsge.layers import LayerRead, ReadReport, read_layer
 from ocsge.products.confusion import Confusion, confusion_beside, read_confusion
-from ocsge.products.cosia import RasterTile, overlapped_m2, place_tiles, raster_files
+from ocsge.products.cosia import RasterTile, meets, overlap_warning, place_tiles, raster_files
 from ocsge.publish import file_sha256
 from ocsge.usage import usage_layers
 from ocsge.vector_files import EXTENSIONS
@@ -293,7 +294,7 @@ def _raster_evidence(
         tiles=tuple(tiles),
         polygons=None,
         sha256=tuple(file_sha256(tile.path) for tile in tiles),
-        warnings=_overlap_warnings(tiles, domain),
+        warnings=overlap_warning(tiles, grid=domain.grid, window=domain.window),
         model=model,
         confusion=None
         if confusion is None
@@ -345,27 +346,12 @@ def numbering_and_model(tiles: Sequence[RasterTile], numbering: str | None, *, r
 def _check_meets(tiles: Sequence[RasterTile], domain: Domain) -> None:
     """Refuse rasters that say nothing of the territory: its covers would all be guessed from its few neighbours."""
     xmin, ymin, xmax, ymax = shapely.bounds(domain.territory).tolist()
-    for tile in tiles:
-        left, bottom, right, top = domain.grid.bounds_of(tile.window)
-        if left < xmax and right > xmin and bottom < ymax and top > ymin:
-            return
+    if meets(tiles, np.array([shapely.box(xmin, ymin, xmax, ymax)], dtype=object), grid=domain.grid):
+        return
     raise RasterError(
         f"{tiles[0].path}: the class raster ({len(tiles)} file(s)) meets none of the territory, which lies within "
         f"({xmin:.0f}, {ymin:.0f}, {xmax:.0f}, {ymax:.0f}); give the dalles of the territory"
     )
-
-
-def _overlap_warnings(tiles: Sequence[RasterTile], domain: Domain) -> tuple[str, ...]:
-    """Return one line when dalles overlap inside the domain, with the area that more than one covers."""
-    area_m2, names = overlapped_m2(tiles, grid=domain.grid, window=domain.window)
-    if not names:
-        return ()
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    text = (
-        f"class raster: {len(names)} dalles overlap on {area_m2 / 10_000:.2f} ha ({shown}); the first by name wins, "
-        "and the area counts once"
-    )
-    return (text,)
 
 
 def _vector_evidence(

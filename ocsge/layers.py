@@ -9,14 +9,13 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
-from pyproj import CRS, Transformer
-from pyproj.exceptions import ProjError
 
 from ocsge.catalog import Catalog, Source, check_run_epsg, entry_of, load_catalog
 from ocsge.columns import canonical_column, empty_column
-from ocsge.errors import CrsError, LayerError
+from ocsge.errors import LayerError
 from ocsge.geometry_repair import Invalid, repair
-from ocsge.vector_files import VectorLayer, check_plausible, count_without_geometry, probe_vector_layer, read_features
+from ocsge.vector_files import probe_vector_layer
+from ocsge.vector_placement import read_placed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,36 +113,6 @@ class LayerRead:
     report: ReadReport
 
 
-def _crs_of(found: VectorLayer, *, assume_crs: int | str | None, where: str) -> CRS:
-    if found.crs is None and assume_crs is None:
-        raise CrsError(f"{where}: declares no CRS; give it with --assume-crs, for instance 2154")
-    try:
-        return CRS.from_user_input(found.crs if found.crs is not None else assume_crs)
-    except ProjError as error:
-        raise CrsError(f"{where}: CRS {found.crs or assume_crs!r} is not known; give --assume-crs") from error
-
-
-def _same_crs(crs: CRS, epsg: int) -> bool:
-    return bool(crs.to_epsg() == epsg or crs.equals(CRS.from_epsg(epsg), ignore_axis_order=True))
-
-
-def _bounds_in(bounds: Bounds | None, *, epsg: int, crs: CRS) -> Bounds | None:
-    if bounds is None or _same_crs(crs, epsg):
-        return bounds
-    transformer = Transformer.from_crs(epsg, crs, always_xy=True)
-    xmin, ymin, xmax, ymax = transformer.transform_bounds(*bounds, densify_pts=21)
-    return (xmin, ymin, xmax, ymax)
-
-
-def _reproject(frame: gpd.GeoDataFrame, *, crs: CRS, epsg: int, where: str) -> tuple[gpd.GeoDataFrame, int]:
-    if _same_crs(crs, epsg):
-        return frame.set_crs(epsg, allow_override=True), 0
-    projected = frame.set_crs(crs, allow_override=True).to_crs(epsg)
-    if len(projected) and not np.isfinite(projected.total_bounds).all() and not projected.geometry.isna().all():
-        raise CrsError(f"{where}: coordinates cannot be expressed in EPSG:{epsg}; is its CRS right?")
-    return projected, len(projected)
-
-
 def _canonical(raw: pd.DataFrame, entry: Layer, names: dict[str, str]) -> tuple[pd.DataFrame, int]:
     """Return the canonical columns of raw fields, and the number of values that could not be read."""
     columns, unreadable = {}, 0
@@ -165,6 +134,7 @@ def _read_source(
     assume_crs: int | str | None,
     only: tuple[str, Sequence[str]] | None,
 ) -> tuple[gpd.GeoDataFrame, ReadReport]:
+    """Return the features of a source in the columns of the catalogue, and what reading them met and did."""
     where = f"{source.path} layer {source.layer_name or source.path.stem}"
     found = probe_vector_layer(source.path, source.layer_name)
     if missing := entry.missing_from(found.fields):
@@ -172,30 +142,21 @@ def _read_source(
             f"{where}: {source.product} {entry.id} needs {', '.join(missing)}; "
             f"fields found: {', '.join(found.fields) or 'none'}"
         )
-    crs = _crs_of(found, assume_crs=assume_crs, where=where)
     names = entry.fields_of(found.fields)
-    try:
-        if found.bounds is not None and np.isfinite(found.bounds).all():
-            # before the box of the run selects features: in a wrong CRS it would select none, without a word
-            check_plausible(found.bounds, crs=crs, where=where)
-        raw = read_features(
-            source.path,
-            source.layer_name,
-            columns=sorted(set(names.values())),
-            bbox=_bounds_in(bounds, epsg=epsg, crs=crs),
-            encoding=encoding,
-            stop_on_invalid=invalid == "stop",
-            only=None if only is None or only[0] not in names else (names[only[0]], only[1]),
-        )
-        shapes = raw.frame.geometry.array
-        null = shapely.is_missing(shapes) | shapely.is_empty(shapes)
-        kept = raw.frame[~null]
-        if len(kept):
-            check_plausible(tuple(kept.total_bounds), crs=crs, where=where)
-        unplaced = 0 if bounds is None else count_without_geometry(source.path, source.layer_name, found)
-        kept, reprojected = _reproject(kept, crs=crs, epsg=epsg, where=where)
-    except ProjError as error:
-        raise CrsError(f"{where}: its CRS cannot be used ({error}); correct it") from error
+    read = read_placed(
+        source.path,
+        found,
+        layer=source.layer_name,
+        columns=sorted(set(names.values())),
+        bounds=bounds,
+        epsg=epsg,
+        invalid=invalid,
+        encoding=encoding,
+        assume_crs=assume_crs,
+        where=where,
+        only=None if only is None or only[0] not in names else (names[only[0]], only[1]),
+    )
+    kept = read.frame
     columns, unreadable_values = _canonical(kept.drop(columns=kept.geometry.name), entry, names)
     identifiers = columns["cleabs"].fillna("").to_numpy() if "cleabs" in columns else np.full(len(kept), "")
     labels = np.array([name or fid for name, fid in zip(identifiers, kept.index, strict=True)], dtype=object)
@@ -205,16 +166,16 @@ def _read_source(
     report = ReadReport(
         layer=entry.id,
         sources=(source,),
-        read=len(raw.frame) + (unplaced or 0),
+        read=len(read.raw.frame) + (read.unplaced or 0),
         null_or_empty=None
-        if unplaced is None
-        else unplaced + int(null.sum()) - raw.unreadable + int(lost.sum()) - fixed.other_kind,
-        unreadable=raw.unreadable,
+        if read.unplaced is None
+        else read.unplaced + read.null - read.raw.unreadable + int(lost.sum()) - fixed.other_kind,
+        unreadable=read.raw.unreadable,
         other_kind=fixed.other_kind,
-        repaired=fixed.repaired + raw.closed,
+        repaired=fixed.repaired + read.raw.closed,
         repaired_area_m2=fixed.area_change_m2,
         unreadable_values=unreadable_values,
-        reprojected=reprojected,
+        reprojected=read.reprojected,
     )
     return result[~lost], report
 

@@ -20,8 +20,10 @@ from matplotlib.patches import Polygon, Rectangle
 from matplotlib.path import Path as DrawnPath
 
 from ocsge.errors import CodeError, CrsError, ParameterError
+from ocsge.legal_notice import NO_BUILDING_RULE
 from ocsge.publish import publish
 from ocsge.styles import ARTIF_STATES, CHANGE_STATES, artif_states, change_states
+from ocsge.tables import M2_PER_HECTARE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,9 +38,6 @@ Kind = Literal["couverture", "artificialisation", "changement"]
 
 WIDTH_PX = 1600
 """Width of a map, pixels."""
-
-WARNING = "L'évaluation de l'artificialisation n'est pas une règle de constructibilité."
-"""What every map says about itself."""
 
 _DPI = 160
 _WIDTH_IN = WIDTH_PX / _DPI
@@ -150,7 +149,7 @@ def _classes(
 
 
 def _hectares(frame: pd.DataFrame, classes: NDArray[np.object_]) -> dict[str, float]:
-    areas = frame["area_m2"].groupby(classes).sum() / 10_000
+    areas = frame["area_m2"].groupby(classes).sum() / M2_PER_HECTARE
     return {str(value): float(area) for value, area in areas.items()}
 
 
@@ -283,6 +282,6 @@ def _write_texts(figure: Figure, title: str, credit: str) -> None:
     width, height = figure.get_size_inches()
     left = _MARGIN_IN / width
     figure.text(left, (height - 0.15) / height, title, fontsize=13, weight="bold", va="top", color=_INK)
-    figure.text(left, 0.38 / height, WARNING, fontsize=8, va="center", color=_INK)
+    figure.text(left, 0.38 / height, NO_BUILDING_RULE, fontsize=8, va="center", color=_INK)
     line = textwrap.shorten(credit, 190, placeholder=" …") if credit else ""
     figure.text(left, 0.17 / height, line, fontsize=6.5, va="center", color=_FAINT)

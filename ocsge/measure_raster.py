@@ -18,10 +18,10 @@ from ocsge.errors import CrsError, RasterError
 from ocsge.grid import Grid
 from ocsge.inputs import numbering_and_model
 from ocsge.products.confusion import Confusion, confusion_beside, read_confusion
-from ocsge.products.cosia import RasterTile, overlapped_m2, place_tiles, raster_files
+from ocsge.products.cosia import RasterTile, meets, overlap_warning, place_tiles, raster_files
 from ocsge.rules import load_rules
 from ocsge.run import usable_cores
-from ocsge.tables import Column, Schema, require
+from ocsge.tables import Column, Schema, typed
 from ocsge.uncertainty import NO_MATRIX, Estimate, class_estimates
 from ocsge.zones import read_zones
 
@@ -147,13 +147,7 @@ def measure_raster(
     names = _class_names(rules, numbering)
     table = _table(list(read.frame["zone"]), counts, grid=grid, names=names, matrix=matrix)
     window = grid.window_of(tuple(shapely.total_bounds(ground).tolist()))
-    doubled, dalles = overlapped_m2(tiles, grid=grid, window=window)
-    warnings = [*read.warnings]
-    if dalles:
-        warnings.append(
-            f"{raster}: {len(dalles)} dalles overlap on {doubled:.0f} m²; the first by name wins, and the area counts "
-            "once"
-        )
+    warnings = [*read.warnings, *overlap_warning(tiles, grid=grid, window=window)]
     if empty := int((counts.pixels.sum(axis=1) + counts.no_data == 0).sum()):
         warnings.append(f"{zones}: {empty} zones hold no pixel centre; they are narrower than a pixel")
     return MeasuredRaster(table=table, numbering=numbering, model=model, confusion=confusion, warnings=tuple(warnings))
@@ -185,8 +179,7 @@ def _check_meets(
     raster: Path,
     zones: Path,
 ) -> None:
-    boxes = np.array([shapely.box(*grid.bounds_of(tile.window)) for tile in tiles], dtype=object)
-    if not len(shapely.STRtree(ground).query(boxes, predicate="intersects")[0]):
+    if not meets(tiles, ground, grid=grid):
         xmin, ymin, xmax, ymax = shapely.total_bounds(ground).tolist()
         raise RasterError(
             f"{raster}: meets none of the zones of {zones}, which lie within ({xmin:.0f}, {ymin:.0f}, {xmax:.0f}, "
@@ -211,17 +204,7 @@ def _table(
         for zone, known, no_data in zip(zones, areas.tolist(), unknown.tolist(), strict=True)
         for row in _rows(zone, dict(zip(counts.numbers, known, strict=True)), no_data, names=names, matrix=matrix)
     ]
-    table = pd.DataFrame(rows, columns=list(MEASURED.columns)).astype(
-        {
-            "zone": "str",
-            "class_number": "Int64",
-            "cosia_class": "str",
-            "no_interval": "str",
-            **dict.fromkeys(("area_m2", "share_pct", "adjusted_m2", "ci95_m2"), "float64"),
-        }
-    )
-    require(table, MEASURED, where="measure_raster")
-    return table
+    return typed(pd.DataFrame(rows, columns=list(MEASURED.columns)), MEASURED, where="measure_raster")
 
 
 def _rows(

@@ -17,6 +17,7 @@ import shapely
 from ocsge.artificialise import artificialise
 from ocsge.domain import Domain, domain_of, run_epsg
 from ocsge.errors import LayerError, ParameterError
+from ocsge.geometry_repair import polygonal
 from ocsge.grid import Grid
 from ocsge.indicators import stock, stock_long
 from ocsge.inputs import find_sources
@@ -26,6 +27,7 @@ from ocsge.provenance import credit_of, described_report, described_rules, descr
 from ocsge.rules import Rules, load_rules
 from ocsge.shared_edges import shared_edges
 from ocsge.store import artefact_key, code_version
+from ocsge.tables import CM2_PER_M2
 from ocsge.territory import check_commune_code
 
 if TYPE_CHECKING:
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
     from ocsge.catalog import Source
     from ocsge.geometry_repair import Invalid
 
-CM2_PER_M2 = 10_000
-"""Areas are counted in whole cm²: polygons that come from no raster have no pixel."""
 FREE_EDGE_CM = 10
 """Border without neighbour from which a polygon is at the edge of the data."""
 STATES = ("occupation", "artificialisation")
@@ -309,7 +309,7 @@ def _cut(objects: gpd.GeoDataFrame, domain: Domain) -> gpd.GeoDataFrame:
     pieces["commune_cut"] = ~whole[chosen]
     pieces["area_px"] = area_cm2[chosen]
     pieces["area_m2"] = area_cm2[chosen] / CM2_PER_M2
-    pieces["geometry"] = _polygonal(cut[chosen])
+    pieces["geometry"] = polygonal(cut[chosen])
     return pieces.drop(columns="part")
 
 
@@ -323,15 +323,6 @@ def _units(domain: Domain) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
         # the ground of a perimeter that lies in no known commune
         grounds[n] = shapely.difference(grounds[n], shapely.union_all(named)) if len(named) else grounds[n]
     return codes, grounds
-
-
-def _polygonal(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Return geometries without the lines and points that a cut may leave."""
-    result = geometries.copy()
-    for n in np.flatnonzero(shapely.get_type_id(geometries) == 7):
-        parts = shapely.get_parts(geometries[n])
-        result[n] = shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
-    return result
 
 
 def _provenance(

@@ -56,11 +56,6 @@ class PairStates:
     unclassified: dict[tuple[str, str], int]
     """Rows by pair of codes that is not classified."""
 
-    def labels(self) -> pd.Series:
-        """Return ``artif``, ``non artif`` or ``non classé`` for each row."""
-        names = self.artif.map({True: "artif", False: "non artif"}).astype("object")
-        return names.where(self.artif.notna(), UNCLASSIFIED)
-
 
 @dataclass(frozen=True, slots=True)
 class _Pair:

@@ -13,7 +13,7 @@ from ocsge.drawing import draw
 from ocsge.errors import RasterError
 from ocsge.regions.adjacency import piece_adjacency
 from ocsge.regions.composition import Composed, anchored_keys, composed_keys, tree_share
-from ocsge.regions.evidence import CORRECTED_RULE, OSSATURE_SHIFT, USAGE_SHIFT
+from ocsge.regions.evidence import CORRECTED_RULE, OSSATURE_SHIFT, cover_of, usage_of
 from ocsge.regions.pieces import DEFAULT_COVER, PARK, PARK_AND_PHOTOVOLTAIC, PHOTOVOLTAIC, at_edge, recoded
 from ocsge.tables import CORRECTED_USAGE_RULE
 from ocsge.usage import usage_steps
@@ -76,21 +76,43 @@ def partition(
     pieces, became = recoded(pieces, key)
     cut = np.zeros(len(pieces.value), dtype=np.bool_)
     np.logical_or.at(cut, became, goes_on)
-    cover, usage = pieces.key & 15, pieces.key >> USAGE_SHIFT & 31
+    _check_known(pieces, rules)
+    adjacency = piece_adjacency(
+        pieces.runs.row_ptr, pieces.runs.start, pieces.label, pieces.runs.width, len(pieces.value)
+    )
+    object_px = _object_px(pieces, adjacency, composition.built)
+    table = _table(pieces, cut=cut, object_px=object_px, domain=domain, rules=rules, composition=composition)
+    wanted = table["in_territory"].to_numpy(np.bool_)
+    geometry = draw(pieces.runs, pieces.label, wanted=wanted, domain=domain, rules=rules)
+    polygons = gpd.GeoDataFrame(table, geometry=geometry, crs=domain.grid.epsg)
+    return Partition(polygons=polygons, adjacency=adjacency, pieces=pieces, composed=composed)
+
+
+def _check_known(pieces: Pieces, rules: Rules) -> None:
+    """Refuse pieces without a known cover and usage: nothing said what they are."""
+    cover, usage = cover_of(pieces.key), usage_of(pieces.key)
     if len(cover) == 0 or not ((cover > 0) & (cover <= len(rules.couverture_codes))).all() or not (usage > 0).all():
         raise RasterError(
             "the class raster says nothing of the whole domain; check its extent, its nodata value and --numbering"
         )
+
+
+def _table(
+    pieces: Pieces,
+    *,
+    cut: NDArray[np.bool_],
+    object_px: NDArray[np.int64],
+    domain: Domain,
+    rules: Rules,
+    composition: Composition,
+) -> pd.DataFrame:
+    """Return table ``POLYGONS`` of the pieces, without their geometry."""
+    cover, usage = cover_of(pieces.key), usage_of(pieces.key)
     unit = pieces.commune - 1
     known = unit >= 0
-    in_territory = known & domain.in_territory[unit]
-    adjacency = piece_adjacency(
-        pieces.runs.row_ptr, pieces.runs.start, pieces.label, pieces.runs.width, len(pieces.value)
-    )
     rule, default_px = _usage_provenance(pieces, usage, rules)
-    geometry = draw(pieces.runs, pieces.label, wanted=in_territory, domain=domain, rules=rules)
     area = domain.grid.area_m2
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "commune_code": np.where(known, np.array(domain.unit_codes, dtype=object)[unit], ""),
             "code_cs": np.array(rules.couverture_codes, dtype=object)[cover - 1],
@@ -98,7 +120,7 @@ def partition(
             "ossature": (pieces.key >> OSSATURE_SHIFT & 1).astype(np.bool_),
             "area_px": pieces.area_px,
             "area_m2": area(pieces.area_px),
-            "object_px": _object_px(pieces, adjacency, composition.built),
+            "object_px": object_px,
             "usage_rule": rule,
             "usage_default_m2": area(default_px),
             "filled_m2": area(pieces.cover_px[:, 0]),
@@ -110,11 +132,9 @@ def partition(
             "park_m2": area(pieces.flag_px[:, PARK]),
             "photovoltaic_m2": area(pieces.flag_px[:, PHOTOVOLTAIC]),
             "park_and_photovoltaic_m2": area(pieces.flag_px[:, PARK_AND_PHOTOVOLTAIC]),
-            "in_territory": in_territory,
+            "in_territory": known & domain.in_territory[unit],
         }
     ).astype({"commune_code": "str", "code_cs": "str", "code_us": "str"})
-    polygons = gpd.GeoDataFrame(table, geometry=geometry, crs=domain.grid.epsg)
-    return Partition(polygons=polygons, adjacency=adjacency, pieces=pieces, composed=composed)
 
 
 def _goes_on_over_a_border(pieces: Pieces) -> NDArray[np.bool_]:
@@ -129,7 +149,7 @@ def _goes_on_over_a_border(pieces: Pieces) -> NDArray[np.bool_]:
 
 def _object_px(pieces: Pieces, pairs: NDArray[np.int64], built: int) -> NDArray[np.int64]:
     """Return the pixels of the object each piece belongs to: of built ground, also what lies over a border."""
-    same = pairs[(pieces.key[pairs[:, 0]] == pieces.key[pairs[:, 1]]) & (pieces.key[pairs[:, 0]] & 15 == built)]
+    same = pairs[(pieces.key[pairs[:, 0]] == pieces.key[pairs[:, 1]]) & (cover_of(pieces.key[pairs[:, 0]]) == built)]
     first = np.arange(len(pieces.value))
     changed = True
     while changed:  # a building crosses few borders: the smallest number of a group spreads in as many steps

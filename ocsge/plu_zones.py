@@ -17,7 +17,7 @@ import shapely
 from ocsge.catalog import recognise
 from ocsge.errors import CrsError, DataError
 from ocsge.layers import LayerRead, read_layer
-from ocsge.tables import M2_PER_HECTARE, Column, Schema, require
+from ocsge.tables import M2_PER_HECTARE, Column, Schema, typed
 from ocsge.territory import territory_epsg
 
 if TYPE_CHECKING:
@@ -118,10 +118,7 @@ def sum_plu_zones(polygons: gpd.GeoDataFrame, zones: gpd.GeoDataFrame) -> pd.Dat
     overlap = bool(summed.sum() - inside.sum() > TOUCH_SHARE * whole.sum())
     table = pd.DataFrame(rows).assign(commune_code=code, millesime=millesime, flags="overlap" if overlap else "")
     table["part_pct"] = 100 * table["artif_ha"] / table["zone_ha"].where(table["zone_ha"] > 0)
-    kinds = {"text": "str", "int64": "int64", "float64": "float64", "bool": "bool"}
-    result = table[list(PLU_ZONES.columns)].astype({name: kinds[c.dtype] for name, c in PLU_ZONES.columns.items()})
-    require(result, PLU_ZONES, where=WHERE)
-    return result
+    return typed(table, PLU_ZONES, where=WHERE)
 
 
 def _one_commune(polygons: gpd.GeoDataFrame) -> tuple[str, int]:

@@ -26,9 +26,7 @@ replace neither those of whole communes nor those of another perimeter.
 from __future__ import annotations
 
 import json
-import re
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -37,10 +35,24 @@ from ocsge.export import change_fields, write_gpkg, write_json, write_parquet
 from ocsge.publish import publish
 from ocsge.styles import artif_style, change_style, couverture_style
 from ocsge.table_files import write_csv
-from ocsge.tables import CHANGE_MATRIX, FLOW, STOCK, STOCK_LONG
+from ocsge.tables import CHANGE_MATRIX, FLOW, M2_PER_HECTARE, STOCK, STOCK_LONG
+from ocsge.version_layout import (
+    PART,
+    RUN,
+    describes_commune,
+    millesimes_of,
+    pair_partition_of,
+    partition_files,
+    partition_of,
+    perimetre_of,
+    result_roots,
+    results_root,
+    stem_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import geopandas as gpd
 
@@ -63,29 +75,11 @@ _COMBINED = frozenset(
     for output, _ in outputs
     for name in (output, *(f"{output.removesuffix('.csv')}{suffix}" for suffix in (".schema.json", ".parquet")))
 )
-_PAIR = re.compile(r"(?:^|[=_])(\d{4})-(\d{4})(?=[._]|$)")
-
-
-def partition_of(commune_code: str, millesime: int, *, perimetre: str | None, kind: str) -> Path:
-    """Return the folder, relative to a version, of one kind of table of a commune and millésime."""
-    root = Path() if perimetre is None else Path(f"perimetre={perimetre}")
-    return root / kind / f"commune_code={commune_code}" / f"millesime={millesime}"
-
-
-def pair_partition_of(commune_code: str, millesimes: tuple[int, int], *, perimetre: str | None, kind: str) -> Path:
-    """Return the folder, relative to a version, of one kind of table of a commune and pair of millésimes."""
-    root = Path() if perimetre is None else Path(f"perimetre={perimetre}")
-    return root / kind / f"commune_code={commune_code}" / f"millesimes={millesimes[0]}-{millesimes[1]}"
-
-
-def stem_of(commune_code: str, millesime: int | str) -> str:
-    """Return how the names of a commune's files begin; ``hors_commune`` for ground in no known commune."""
-    return f"{commune_code or 'hors_commune'}_{millesime}"
 
 
 def published_key(version: Path, commune_code: str, millesime: int, *, perimetre: str | None) -> str | None:
     """Return the key of the run that made a partition of a version, or None when it is not there."""
-    path = version / partition_of(commune_code, millesime, perimetre=perimetre, kind="runs") / "run.json"
+    path = version / partition_of(commune_code, millesime, perimetre=perimetre, kind="runs") / RUN
     if not path.is_file():
         return None
     return str(json.loads(path.read_text(encoding="utf-8"))["key"])
@@ -96,7 +90,7 @@ def published_warnings(
 ) -> tuple[str, ...]:
     """Return the warnings of the runs that made partitions of a version, each once."""
     runs = [version / partition_of(code, millesime, perimetre=perimetre, kind="runs") for code in commune_codes]
-    texts = [json.loads((run / "run.json").read_text(encoding="utf-8")).get("warnings", []) for run in runs]
+    texts = [json.loads((run / RUN).read_text(encoding="utf-8")).get("warnings", []) for run in runs]
     return tuple(dict.fromkeys(str(text) for part in texts for text in part))
 
 
@@ -118,9 +112,9 @@ def publish_results(workspace: Workspace, results: Measured, *, rules: Rules) ->
         """Return whether a file of the current version goes into the new one."""
         if relative.name in _COMBINED:
             return False
-        if perimetre is not None and relative.parts[0] == f"perimetre={perimetre}":
+        if perimetre is not None and perimetre_of(relative) == perimetre:
             # nothing of an earlier run of this ground stays at these millésimes, whichever commune it was in
-            years = _millesimes_of(relative)
+            years = millesimes_of(relative)
             return not years & {state.millesime for state in results.states}
         return not _belongs(relative, replaced, perimetre)
 
@@ -131,37 +125,20 @@ def publish_results(workspace: Workspace, results: Measured, *, rules: Rules) ->
                 _write_commune(folder, code, results, state, rules)
             for pair in results.pairs:
                 _write_pair(folder, code, results, pair)
-        _combine(folder if perimetre is None else folder / f"perimetre={perimetre}")
-        for other in [folder, *sorted(folder.glob("perimetre=*"))]:
+        combine_tables(folder / results_root(perimetre))
+        for other in result_roots(folder):
             if not (other / "stock.csv").exists() and (other / "tables").is_dir():
-                _combine(other)
+                combine_tables(other)
 
     return workspace.publish_version(fill, key=results.key, carry=carry)
 
 
-def _millesimes_of(relative: Path) -> set[int]:
-    """Return the millésimes that a file of a version describes, from its folders or its name."""
-    for part in relative.parts:
-        if part.startswith(("millesime=", "millesimes=")):
-            return {int(year) for year in part.partition("=")[2].split("-")}
-    pair = _PAIR.search(relative.name)
-    if pair is not None:
-        return {int(year) for year in pair.groups()}
-    single = re.search(r"_(\d{4})(?=[._]|$)", relative.name)
-    return {int(single.group(1))} if single else set()
-
-
 def _belongs(relative: Path, replaced: set[tuple[str, int]], perimetre: str | None) -> bool:
     """Return whether a file of the current version describes a commune and millésime that is being replaced."""
-    parts = relative.parts
-    inside = parts[0].removeprefix("perimetre=") if parts[0].startswith("perimetre=") else None
-    if inside != perimetre:
+    if perimetre_of(relative) != perimetre:
         return False
-    years = _millesimes_of(relative)
-    return any(
-        millesime in years and (f"commune_code={code}" in parts or relative.name.startswith(stem_of(code, "")))
-        for code, millesime in replaced
-    )
+    years = millesimes_of(relative)
+    return any(millesime in years and describes_commune(relative, code) for code, millesime in replaced)
 
 
 def _place(folder: Path, partition: Path) -> Path:
@@ -179,17 +156,17 @@ def _write_commune(folder: Path, code: str, results: Measured, state: MeasuredSt
         return _place(folder, partition_of(code, state.millesime, perimetre=perimetre, kind=kind))
 
     polygons = state.polygons[state.polygons["commune_code"] == code].reset_index(drop=True)
-    write_json(dict(state.provenance), place("runs") / "run.json")
+    write_json(dict(state.provenance), place("runs") / RUN)
     for name, table in (("stock", state.stock), ("stock_long", state.stock_long)):
         rows = table[table["commune_code"] == code]
         publish(place("tables") / f"{name}.parquet", partial(rows.to_parquet, index=False))
     if polygons.empty:
         return
-    write_parquet(polygons, place("polygons") / "part.parquet", provenance={"key": results.key})
+    write_parquet(polygons, place("polygons") / PART, provenance={"key": results.key})
     leaves = [entry for entry in rules.couvertures if entry.is_leaf]
     colours = {entry.code: entry.colour for entry in leaves}
     labels = {entry.code: entry.label_fr for entry in leaves}
-    files = place("runs").parents[2] / "communes"
+    files = folder / results_root(perimetre) / "communes"
     files.mkdir(exist_ok=True)
     stem = stem_of(code, state.millesime)
     usages = {entry.code: entry.label_fr for entry in rules.usages}
@@ -221,7 +198,7 @@ def _notes(polygons: gpd.GeoDataFrame, flags: Sequence[str]) -> list[str]:
     if "default_cover" in flags:
         area_m2 = float(polygons["default_cover_m2"].sum())
         share = f"{100 * area_m2 / float(polygons['area_m2'].sum()):.0f}"
-        hectares = f"{area_m2 / 10_000:,.1f}".replace(",", "\u00a0").replace(".", ",")
+        hectares = f"{area_m2 / M2_PER_HECTARE:,.1f}".replace(",", "\u00a0").replace(".", ",")
         notes.append(f"Sans CoSIA : {hectares} ha ({share}\u00a0%) de couverture par défaut")
     if "derived_zone_construite" in flags:
         notes.append("Zone construite estimée")
@@ -242,8 +219,8 @@ def _write_pair(folder: Path, code: str, results: Measured, pair: MeasuredPair) 
     changes = pair.changes[pair.changes["commune_code"] == code].reset_index(drop=True)
     if changes.empty:
         return
-    write_parquet(changes, place("changes") / "part.parquet", provenance={"key": results.key})
-    files = place("tables").parents[2] / "communes"
+    write_parquet(changes, place("changes") / PART, provenance={"key": results.key})
+    files = folder / results_root(perimetre) / "communes"
     files.mkdir(exist_ok=True)
     stem = stem_of(code, years)
     write_gpkg(
@@ -295,10 +272,10 @@ def _draw(
     )
 
 
-def _combine(folder: Path) -> None:
+def combine_tables(folder: Path) -> None:
     """Write the tables of every partition of a folder as one Parquet file each, and as CSV files."""
     for name, schema, outputs in _TABLES:
-        parts: Sequence[Path] = sorted(folder.glob(f"tables/*/*/{name}.parquet"))
+        parts = partition_files(folder, "tables", f"{name}.parquet")
         if not parts:
             continue
         table = pd.concat([pd.read_parquet(part, partitioning=None) for part in parts], ignore_index=True)

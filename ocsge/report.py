@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ocsge import report_page as html
 from ocsge.flag_texts import flag_sentences
 from ocsge.french import NO_VALUE, hectares, number, typographic, years
+from ocsge.legal_notice import NO_BUILDING_RULE
 from ocsge.report_figures import read_figures
 from ocsge.table_files import is_null
 from ocsge.threshold_drawing import threshold_sentence, threshold_svg
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ocsge.report_figures import ReportFigures
 
 NOTICES = (
-    "L'évaluation de l'artificialisation n'est pas une règle de constructibilité.",
+    NO_BUILDING_RULE,
     "Chiffres dérivés de données publiques : ni l'OCS GE officielle de l'IGN, ni un avis juridique.",
 )
 _TWO_MEASURES = (

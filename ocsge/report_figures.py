@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ocsge.errors import DataError, ParameterError
-from ocsge.publication import pair_partition_of, partition_of
 from ocsge.rules import load_rules
 from ocsge.tables import require
 from ocsge.triennial_report import triennial_report
-from ocsge.workspace_tables import current_version, files_of, read_sources
+from ocsge.version_layout import RUN, current_version, pair_partition_of, partition_of
+from ocsge.workspace_tables import files_of, read_sources
 from ocsge.zan import ENAF
 from ocsge.zan_files import read_changes
 
@@ -109,7 +109,7 @@ def read_figures(
         )
     flows = _table(version, "flow", commune)
     pair, millesime = _years(stocks, flows, millesimes, where=f"{workspace}: commune {commune}")
-    run = version / partition_of(commune, millesime, perimetre=None, kind="runs") / "run.json"
+    run = version / partition_of(commune, millesime, perimetre=None, kind="runs") / RUN
     told: dict[str, Any] = json.loads(run.read_text(encoding="utf-8"))
     at = told["rules"].get("at")
     rules = load_rules(dt.date.fromisoformat(at) if at else None)

@@ -22,6 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ocsge.errors import LayerError, RulesError
+from ocsge.yes_no_words import NO_WORDS, YES_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,12 +30,6 @@ if TYPE_CHECKING:
 Mask = NDArray[np.bool_]
 Operand = str | float | bool | None | tuple[str | float, ...]
 Comparison = Literal["=", "<", "<=", ">", ">=", "in", "like", "is"]
-
-TRUE_WORDS = frozenset({"oui", "vrai", "true", "t", "1"})
-"""Words that deliveries write for true, lower case."""
-
-FALSE_WORDS = frozenset({"non", "faux", "false", "f", "0"})
-"""Words that deliveries write for false, lower case."""
 
 _SYMBOL = re.compile(
     r"""\s*(?:
@@ -70,7 +65,7 @@ class _Test:
         if self.comparison == "is" or isinstance(operand, bool):
             if operand is None:
                 return text is None
-            return text is not None and text.lower() in (TRUE_WORDS if operand else FALSE_WORDS)
+            return text is not None and text.lower() in (YES_WORDS if operand else NO_WORDS)
         if text is None:
             return False
         if isinstance(operand, tuple):

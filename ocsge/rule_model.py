@@ -361,10 +361,6 @@ class Rules:
         """Return the weight of merging usages, (21, 21), by engine index; 0 for none."""
         return weight_table([entry for entry in self.usages if entry.is_leaf], self.usage_weight)
 
-    def couverture_leaves(self, codes: Iterable[str]) -> tuple[str, ...]:
-        """Return the leaf covers that are one of ``codes`` or lie below one."""
-        return leaves_under(self.couvertures, codes)
-
     def usage_leaves(self, codes: Iterable[str]) -> tuple[str, ...]:
         """Return the leaf usages that are one of ``codes`` or lie below one."""
         return leaves_under(self.usages, codes)

@@ -19,13 +19,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, Thr
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ocsge.errors import OcsgeError, ParameterError, PartialResultError
+from ocsge.errors import OcsgeError, ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.process import BaseProcess
 
 T = TypeVar("T")
@@ -33,28 +32,6 @@ R = TypeVar("R")
 
 MAXIMUM_DEATHS = 3
 """Workers an item may kill before it fails: once can be an accident of the machine, three times is not."""
-
-
-class ItemsFailedError(PartialResultError):
-    """Some items of a stage failed and the others are done.
-
-    Attributes
-    ----------
-    done : Mapping[int, object]
-        Results by position of the item.
-    failed : Mapping[int, OcsgeError]
-        Errors by position of the item.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        done: Mapping[int, object] = MappingProxyType({}),
-        failed: Mapping[int, OcsgeError] = MappingProxyType({}),
-    ) -> None:
-        super().__init__(message)
-        self.done = done
-        self.failed = failed
 
 
 def usable_cores() -> int:
@@ -70,7 +47,6 @@ def run(
     jobs: int = 1,
     threads: int = 1,
     on_done: Callable[[int, int], None] | None = None,
-    keep_going: bool = False,
 ) -> list[R]:
     """Return ``fn(item)`` of every item, in the order of the items.
 
@@ -90,20 +66,16 @@ def run(
         the seconds and the memory that a process costs. A thread that crashes takes the process with it.
     on_done
         Called with (items finished, items in all) after each item.
-    keep_going
-        True: a failed item does not stop the others.
 
     Raises
     ------
     OcsgeError
         The error of ``fn``, with stage and item named and the class (hence the exit code) kept; a plain
         :class:`OcsgeError` for any other exception, and for an item whose worker died three times.
-    ItemsFailedError
-        With ``keep_going``, once every item was tried.
     """
     if jobs < 1 or threads < 1:
         raise ParameterError(f"{jobs} jobs of {threads} threads: give 1 or more of each")
-    progress: _Progress[R] = _Progress(stage=stage, total=len(items), on_done=on_done, keep_going=keep_going)
+    progress: _Progress[R] = _Progress(stage=stage, total=len(items), on_done=on_done)
     if jobs > 1 and items:
         _in_processes(items, fn, min(jobs, len(items)), progress)
     elif threads > 1 and len(items) > 1:
@@ -150,37 +122,25 @@ def _attempt(fn: Callable[[T], R], item: T) -> _Outcome[R]:
 
 @dataclass(slots=True)
 class _Progress(Generic[R]):
-    """Results and errors so far; each item is settled exactly once."""
+    """Results so far; each item is settled exactly once."""
 
     stage: str
     total: int
     on_done: Callable[[int, int], None] | None
-    keep_going: bool
     done: dict[int, R] = field(default_factory=dict)
-    failed: dict[int, OcsgeError] = field(default_factory=dict)
 
     def settle(self, position: int, item: object, outcome: _Outcome[R]) -> None:
-        """Take the outcome of an item; raise its error at once unless the others go on."""
-        if outcome.error is None:
-            self.done[position] = outcome.result  # type: ignore[assignment]  # fn may well return None
-        else:
+        """Take the outcome of an item; raise its error at once."""
+        if outcome.error is not None:
             named = f"{self.stage}, {str(item)[:200]}: {outcome.error}"
             outcome.error.args = (named, *outcome.error.args[1:])
-            if not self.keep_going:
-                raise outcome.error
-            self.failed[position] = outcome.error
+            raise outcome.error
+        self.done[position] = outcome.result  # type: ignore[assignment]  # fn may well return None
         if self.on_done is not None:
-            self.on_done(len(self.done) + len(self.failed), self.total)
+            self.on_done(len(self.done), self.total)
 
     def results(self) -> list[R]:
-        """Return every result in item order, or raise what failed."""
-        if self.failed:
-            errors = [str(self.failed[position]) for position in sorted(self.failed)]
-            raise ItemsFailedError(
-                f"{self.stage}: {len(errors)} of {self.total} items failed: {'; '.join(errors)}",
-                MappingProxyType(self.done),
-                MappingProxyType(self.failed),
-            )
+        """Return every result in item order."""
         return [self.done[position] for position in range(self.total)]
 
 

@@ -31,7 +31,8 @@ def sensitivity(
 ) -> pd.DataFrame:
     """Return the stock of a territory at the low and high end of each low-confidence value, hectares.
 
-    One value is moved at a time; nothing is published. Values that only change the drawing are left out.
+    One value is moved at a time; nothing is published. Values that only change the drawing, or only
+    count between two millésimes, are left out.
 
     Parameters
     ----------

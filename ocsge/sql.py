@@ -14,8 +14,10 @@ import duckdb
 import pyarrow.dataset
 
 from ocsge.errors import DataError, OcsgeError, ParameterError
+from ocsge.pixel_sums import open_duckdb
 from ocsge.territory import territory_epsg
-from ocsge.workspace_tables import OFFLINE, STORED, current_version, files_of
+from ocsge.version_layout import current_version, described_by
+from ocsge.workspace_tables import STORED, files_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +50,7 @@ def open_views(workspace: Path | str) -> duckdb.DuckDBPyConnection:
     >>> open_views("demo").sql("select commune_code, stock_ha from stock").df()  # doctest: +SKIP
     """
     version = current_version(workspace)
-    connection = duckdb.connect(config=dict(OFFLINE))
+    connection = open_duckdb()
     _load_spatial(connection)
     for name in STORED:
         if paths := files_of(version, name):
@@ -117,6 +119,6 @@ def _register(connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[
 
 def _systems(paths: Sequence[Path]) -> set[int | None]:
     """Return the EPSG codes of the territories of partitions; None for ground in no known commune."""
-    codes = {path.parents[1].name.partition("=")[2] for path in paths}
+    codes = {described_by(path).commune_code for path in paths}
     systems: set[int | None] = {territory_epsg(code) for code in codes if code}
     return systems or {None}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ocsge.class_areas import count_classes
 from ocsge.errors import DataError
-from ocsge.tables import M2_PER_HECTARE, STOCK_INTERVALS, require
+from ocsge.tables import M2_PER_HECTARE, STOCK_INTERVALS, typed
 from ocsge.uncertainty import NO_MATRIX, Estimate, stock_estimate
 
 if TYPE_CHECKING:
@@ -95,17 +95,7 @@ def stock_intervals(
 
 
 def _table(found: dict[str, Estimate]) -> pd.DataFrame:
-    def hectares(values: list[float | None]) -> pd.Series:
-        return pd.Series(values, dtype="float64") / M2_PER_HECTARE
-
-    estimates = list(found.values())
-    table = pd.DataFrame(
-        {
-            "commune_code": pd.Series(list(found), dtype="str"),
-            "stock_adjusted_ha": hectares([e.adjusted for e in estimates]),
-            "ci95_ha": hectares([e.ci95 for e in estimates]),
-            "no_interval": pd.Series([e.reason for e in estimates], dtype="str"),
-        }
-    )
-    require(table, STOCK_INTERVALS, where=WHERE)
-    return table
+    rows = [(code, one.adjusted, one.ci95, one.reason) for code, one in found.items()]
+    table = typed(pd.DataFrame(rows, columns=list(STOCK_INTERVALS.columns)), STOCK_INTERVALS, where=WHERE)
+    areas = ["stock_adjusted_ha", "ci95_ha"]
+    return table.assign(**{name: table[name] / M2_PER_HECTARE for name in areas})

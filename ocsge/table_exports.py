@@ -9,8 +9,9 @@ from ocsge.errors import DataError, ParameterError
 from ocsge.portal_profile import portal_schema, portal_table
 from ocsge.table_files import Profile as CsvProfile
 from ocsge.table_files import write_csv
+from ocsge.version_layout import current_version
 from ocsge.workbook import write_xlsx
-from ocsge.workspace_tables import STORED, current_version, files_of, read_sources, read_table
+from ocsge.workspace_tables import STORED, files_of, read_sources, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

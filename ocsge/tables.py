@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Kind = Literal["text", "bool", "int64", "float64", "geometry"]
 
 M2_PER_HECTARE = 10_000
+CM2_PER_M2 = 10_000
+"""Areas of polygons that come from no raster, which have no pixel, are counted in whole cm²."""
+CM2_PER_HECTARE = CM2_PER_M2 * M2_PER_HECTARE
 
 EXACTNESS_PX = 1e-3
 """Gap, in pixels, between an area in m² and its count of pixels above which the two columns disagree."""
@@ -340,6 +343,16 @@ def require(frame: pd.DataFrame, schema: Schema, *, where: str) -> None:
             )
 
 
+def dtypes(schema: Schema) -> dict[str, str]:
+    """Return the pandas type of each column of a schema without geometry, by name; whole numbers keep their nulls."""
+    kinds = {"text": "str", "int64": "int64", "float64": "float64", "bool": "bool"}
+    return {
+        name: "Int64" if column.dtype == "int64" and column.nullable else kinds[column.dtype]
+        for name, column in schema.columns.items()
+        if column.dtype != "geometry"
+    }
+
+
 def typed(table: pd.DataFrame, schema: Schema, *, where: str) -> pd.DataFrame:
     """Return the columns of a schema in its order and types; numbers may come as text.
 
@@ -348,11 +361,11 @@ def typed(table: pd.DataFrame, schema: Schema, *, where: str) -> pd.DataFrame:
     DataError
         When a column is missing or null where it may not be.
     """
-    kinds = {"text": "str", "int64": "int64", "float64": "float64", "bool": "bool"}
-    wanted = {
-        name: "Int64" if column.dtype == "int64" and column.nullable else kinds[column.dtype]
-        for name, column in schema.columns.items()
-    }
+    wanted = dtypes(schema)
+    if missing := [name for name in wanted if name not in table.columns]:
+        raise DataError(
+            f"{where}: table {schema.name} has no column '{missing[0]}'; it holds: {', '.join(map(str, table.columns))}"
+        )
     numbers = {name: pd.to_numeric(table[name]) for name, kind in wanted.items() if kind == "Int64"}
     result = table.assign(**numbers)[list(wanted)].astype(wanted)
     require(result, schema, where=where)

@@ -14,7 +14,7 @@ import pandas as pd
 from ocsge.commune_sums import FLOW_KIND, kind_of, sum_communes, sum_last_pairs
 from ocsge.csv_tables import renamed, typed_table
 from ocsge.errors import DataError, ParameterError
-from ocsge.tables import COMMUNES, M2_PER_HECTARE, Schema, require
+from ocsge.tables import COMMUNES, M2_PER_HECTARE, Schema, require, typed
 from ocsge.territory_tables import LEVELS, MEMBERSHIP, TERRITORY_FLOW, TERRITORY_STOCK
 
 if TYPE_CHECKING:
@@ -194,15 +194,4 @@ def _described(
         flags=["+".join(filter(None, pair)) for pair in zip(own, sums["flags"], strict=True)],
     )
     result = result.sort_values(["territory_code", "source", *kind.years], na_position="last")
-    return _in_schema(result, schema)
-
-
-def _in_schema(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    kinds = {"text": "str", "int64": "int64", "float64": "float64"}
-    wanted = {
-        name: "Int64" if column.dtype == "int64" and column.nullable else kinds[column.dtype]
-        for name, column in schema.columns.items()
-    }
-    result = frame.reindex(columns=list(wanted)).astype(wanted).reset_index(drop=True)
-    require(result, schema, where=WHERE)
-    return result
+    return typed(result.reindex(columns=list(schema.columns)), schema, where=WHERE).reset_index(drop=True)

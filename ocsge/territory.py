@@ -36,12 +36,6 @@ class DepartementMillesimes:
     millesimes: tuple[int, ...]
     """Years of the imagery, growing."""
 
-    diff_pairs: tuple[tuple[int, int], ...]
-    """Pairs of millésimes with a difference product."""
-
-    format_occupation: str
-    format_diff: str
-
 
 def _rows(name: str) -> list[dict[str, str]]:
     path: Path = shipped_directory("data_catalog") / name
@@ -61,15 +55,11 @@ def load_millesimes() -> dict[str, DepartementMillesimes]:
     table = {}
     for line, row in enumerate(_rows("millesimes.csv"), start=2):
         try:
-            pairs = [pair.split("_") for pair in row["diff_pairs"].split()]
             table[row["departement"]] = DepartementMillesimes(
                 departement=row["departement"],
                 crs_token=row["crs_token"],
                 epsg=int(row["epsg"]),
                 millesimes=tuple(int(year) for year in row["millesimes"].split()),
-                diff_pairs=tuple((int(first), int(second)) for first, second in pairs),
-                format_occupation=row["format_occupation"],
-                format_diff=row["format_diff"],
             )
         except (KeyError, ValueError) as error:
             raise CatalogError(f"millesimes.csv line {line}: {error}; correct the row") from error

@@ -13,12 +13,12 @@ from ocsge.catalog import registered_sources
 from ocsge.commune_outlines import read_communes
 from ocsge.csv_tables import read_text_table, typed_table
 from ocsge.errors import DataError, ParameterError
-from ocsge.explain import published_polygons
 from ocsge.plu_zones import read_plu_zones, sum_plu_zones
 from ocsge.portal import beside, official_figures
 from ocsge.provenance import losses_of
 from ocsge.tables import FLOW, STOCK
 from ocsge.territory import check_commune_code, territory_epsg
+from ocsge.version_layout import published_polygons
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ocsge.errors import DataError
-from ocsge.tables import CHANGES, Column, Schema, pixels_per_m2, require
+from ocsge.tables import CHANGES, M2_PER_HECTARE, Column, Schema, pixels_per_m2, require, typed
 from ocsge.zan import ENAF, trajectory
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ocsge.rules import Rules
 
 WHERE = "triennial report"
-M2_PER_HECTARE = 10_000
 MOST_LISTED = 10
 """Codes of communes that a message lists."""
 
@@ -51,7 +50,6 @@ _COMPLIANCE_FR = {
     "over": "plafond de la tranche dépassé",
 }
 
-_SEALED_FR = "catégories 1 et 2, et ce qui en est en chantier ou abandonné (5)"
 _BALANCE_FR = {
     "artificialised": "Surfaces artificialisées",
     "desartificialised": "Surfaces désartificialisées",
@@ -99,8 +97,7 @@ def triennial_report(
     pandas.DataFrame
         Table ``TRIENNIAL_REPORT``, by commune and part. Land that becomes artificialised counts in its new
         category, land that ceases to be in its former one; a category of the decree's artificialised ones without
-        change is 0. Sealed ground is that of the impermeable covers: categories 1 and
-        2, and what of them is a building site or abandoned (5).
+        change is 0. Sealed ground is that of the impermeable covers; the note names their categories.
 
     Raises
     ------
@@ -115,14 +112,12 @@ def triennial_report(
     for code, rows in reported.groupby("commune_code"):
         years = _pair(rows, str(code))
         surface_ha = int(rows["area_px"].sum()) / per_ha
-        lines = [*_balance_lines(rows, rules, years, per_ha), *_sealed_lines(rows, years, per_ha)]
+        lines = [*_balance_lines(rows, rules, years, per_ha), *_sealed_lines(rows, rules, years, per_ha)]
         if enaf is not None:
             consumed = _enaf_lines(enaf[enaf["commune_code"] == code], surface_ha)
             lines = [*consumed, *lines, *_objective_lines(of_commune[str(code)])]
         parts.append(_frame(str(code), lines))
-    table = pd.concat(parts, ignore_index=True)
-    require(table, TRIENNIAL_REPORT, where=WHERE)
-    return table
+    return pd.concat(parts, ignore_index=True)
 
 
 def _objectives(
@@ -180,7 +175,7 @@ def _enaf_lines(enaf: pd.DataFrame, surface_ha: float) -> list[_Line]:
 def _balance_lines(rows: pd.DataFrame, rules: Rules, years: tuple[int, int], per_ha: int) -> list[_Line]:
     gained, lost = _by_category(rows, "gain", 2), _by_category(rows, "loss", 1)
     artificialised = {row.key[0] for row in rules.tables["decree_categories"] if _is_artificialised(row.facts)}
-    categories = sorted(artificialised | set(gained) | set(lost), key=lambda name: (len(name), name))
+    categories = sorted(artificialised | set(gained) | set(lost), key=_rank)
     net = {category: gained.get(category, 0) - lost.get(category, 0) for category in categories}
     lines = []
     for item, pixels in (("artificialised", gained), ("desartificialised", lost), ("net", net)):
@@ -200,6 +195,11 @@ def _balance_lines(rows: pd.DataFrame, rules: Rules, years: tuple[int, int], per
     return lines
 
 
+def _rank(category: str) -> tuple[int, str]:
+    """Return what puts categories in the order of their numbers."""
+    return len(category), category
+
+
 def _is_artificialised(facts: object) -> bool:
     return bool(getattr(facts, "artificialise", False))
 
@@ -211,8 +211,10 @@ def _by_category(rows: pd.DataFrame, change: str, state: int) -> dict[str, int]:
     return {str(category): int(pixels) for category, pixels in sums.items()}
 
 
-def _sealed_lines(rows: pd.DataFrame, years: tuple[int, int], per_ha: int) -> list[_Line]:
+def _sealed_lines(rows: pd.DataFrame, rules: Rules, years: tuple[int, int], per_ha: int) -> list[_Line]:
     label = "Surfaces dont les sols ont été rendus imperméables"
+    sealed = sorted({cell.decree_category for cell in rules.matrix.values() if cell.impermeable}, key=_rank)
+    note = f"couvertures imperméables : catégories {', '.join(sealed)} du décret"
     before, after = rows["impermeable_1"].to_numpy(np.bool_), rows["impermeable_2"].to_numpy(np.bool_)
     pixels = rows["area_px"].to_numpy(np.int64)
     figures = {
@@ -229,7 +231,7 @@ def _sealed_lines(rows: pd.DataFrame, years: tuple[int, int], per_ha: int) -> li
             value=int(pixels[chosen].sum()) / per_ha,
             from_year=years[0],
             to_year=years[1],
-            note=_SEALED_FR,
+            note=note,
         )
         for item, (chosen, text) in figures.items()
     ]
@@ -254,6 +256,4 @@ def _objective_lines(row: pd.Series) -> list[_Line]:
 def _frame(code: str, lines: list[_Line]) -> pd.DataFrame:
     columns = list(TRIENNIAL_REPORT.columns)
     rows = [[code, *(getattr(line, name) for name in columns[1:])] for line in lines]
-    kinds = {"text": "str", "int64": "Int64", "float64": "float64"}
-    wanted = {name: kinds[column.dtype] for name, column in TRIENNIAL_REPORT.columns.items()}
-    return pd.DataFrame(rows, columns=columns).astype(wanted)
+    return typed(pd.DataFrame(rows, columns=columns), TRIENNIAL_REPORT, where=WHERE)

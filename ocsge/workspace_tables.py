@@ -1,4 +1,4 @@
-"""Read the tables of a workspace over any number of communes, straight from its Parquet and GeoParquet partitions.
+"""Read the tables of a workspace over any number of communes, straight from its Parquet and GeoParquet files.
 
 DuckDB reads what is asked for and nothing else: a commune is a folder, a figure a column. The stock and the flow can
 also be summed again from the polygons and the changes; the sums are those of whole pixels, hence equal to the published
@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
@@ -18,21 +17,17 @@ import pandas as pd
 
 from ocsge.catalog_schema import load_catalog
 from ocsge.errors import DataError, ParameterError
-from ocsge.store import Workspace
+from ocsge.pixel_sums import FLOW_CONDITIONS, PIXELS_PER_HECTARE, STOCK_CONDITIONS, open_duckdb, sums_where
 from ocsge.table_schema import KEYS
-from ocsge.tables import ARTIFICIALISED, CHANGE_MATRIX, CHANGES, FLOW, STOCK, STOCK_LONG, Schema
+from ocsge.tables import ARTIFICIALISED, CHANGE_MATRIX, CHANGES, FLOW, STOCK, STOCK_LONG, Schema, dtypes
 from ocsge.territory import check_commune_code
+from ocsge.version_layout import PART, RUN, current_version, described_by, partition_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import duckdb
-
-OFFLINE: Mapping[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
-"""Settings of DuckDB: no extension is looked for on the network."""
 
 SOURCE_COLUMNS = ("years", "layer", "product", "edition", "file", "sha256", "credit", "licence", "communes")
 """Columns of the table of sources."""
@@ -60,82 +55,63 @@ STORED: Mapping[str, StoredTable] = {
     "stock_long": StoredTable("tables", "stock_long.parquet", STOCK_LONG),
     "flow": StoredTable("tables", "flow.parquet", FLOW),
     "change_matrix": StoredTable("tables", "change_matrix.parquet", CHANGE_MATRIX),
-    "polygons": StoredTable("polygons", "part.parquet", ARTIFICIALISED, spatial=True),
-    "changes": StoredTable("changes", "part.parquet", CHANGES, spatial=True),
+    "polygons": StoredTable("polygons", PART, ARTIFICIALISED, spatial=True),
+    "changes": StoredTable("changes", PART, CHANGES, spatial=True),
 }
 """Tables a workspace may hold, by name."""
 
-_STOCK_SQL = """
+_OF_POLYGONS = ("stock", "stock_impermeable", "matrix", "artif_min", "artif_max")
+
+_STOCK_SQL = f"""
 WITH sums AS (
-    SELECT commune_code, millesime,
-        count(*) AS polygons,
-        round(sum(area_px) / sum(area_m2)) * 10000 AS px_per_ha,
-        sum(area_px) AS surface_px,
-        coalesce(sum(area_px) FILTER (artif), 0) AS stock_px,
-        coalesce(sum(area_px) FILTER (impermeable), 0) AS stock_impermeable_px,
-        coalesce(sum(area_px) FILTER (matrix_artif), 0) AS matrix_px,
-        coalesce(sum(area_px) FILTER (artif_min), 0) AS artif_min_px,
-        coalesce(sum(area_px) FILTER (artif_max), 0) AS artif_max_px
+    SELECT commune_code, millesime, count(*) AS polygons,
+        {PIXELS_PER_HECTARE} AS px_per_ha,
+        sum(area_px) AS surface,
+        {sums_where({name: STOCK_CONDITIONS[name] for name in _OF_POLYGONS})}
     FROM read_parquet(?, hive_partitioning = false)
     GROUP BY commune_code, millesime
 )
 SELECT commune_code, millesime, polygons,
-    surface_px / px_per_ha AS surface_ha,
-    stock_px / px_per_ha AS stock_ha,
-    100 * (stock_px / px_per_ha) / (surface_px / px_per_ha) AS part_pct,
-    stock_impermeable_px / px_per_ha AS stock_impermeable_ha,
-    matrix_px / px_per_ha AS matrix_ha,
-    artif_min_px / px_per_ha AS artif_min_ha,
-    artif_max_px / px_per_ha AS artif_max_ha
+    surface / px_per_ha AS surface_ha,
+    stock / px_per_ha AS stock_ha,
+    100 * (stock / px_per_ha) / (surface / px_per_ha) AS part_pct,
+    stock_impermeable / px_per_ha AS stock_impermeable_ha,
+    matrix / px_per_ha AS matrix_ha,
+    artif_min / px_per_ha AS artif_min_ha,
+    artif_max / px_per_ha AS artif_max_ha
 FROM sums
 ORDER BY commune_code, millesime
-"""
+"""  # noqa: S608  (made of constants)
 
-_FLOW_SQL = """
+_FLOW_SQL = f"""
 WITH sums AS (
     SELECT commune_code, millesime_1, millesime_2,
-        round(sum(area_px) / sum(area_m2)) * 10000 AS px_per_ha,
-        sum(area_px) AS surface_px,
-        coalesce(sum(area_px) FILTER (artif_1), 0) AS stock_1_px,
-        coalesce(sum(area_px) FILTER (artif_2), 0) AS stock_2_px,
-        coalesce(sum(area_px) FILTER (artif_2 AND NOT artif_1), 0) AS gain_px,
-        coalesce(sum(area_px) FILTER (artif_1 AND NOT artif_2), 0) AS loss_px,
-        coalesce(sum(area_px) FILTER (impermeable_2 AND NOT impermeable_1), 0) AS gain_impermeable_px,
-        coalesce(sum(area_px) FILTER (impermeable_1 AND NOT impermeable_2), 0) AS loss_impermeable_px
+        {PIXELS_PER_HECTARE} AS px_per_ha,
+        sum(area_px) AS surface,
+        {sums_where(FLOW_CONDITIONS)}
     FROM read_parquet(?, hive_partitioning = false)
     GROUP BY commune_code, millesime_1, millesime_2
 )
 SELECT commune_code, millesime_1, millesime_2,
-    surface_px / px_per_ha AS surface_ha,
-    stock_1_px / px_per_ha AS stock_1_ha,
-    stock_2_px / px_per_ha AS stock_2_ha,
-    gain_px / px_per_ha AS gain_ha,
-    loss_px / px_per_ha AS loss_ha,
-    (gain_px - loss_px) / px_per_ha AS net_ha,
-    (gain_px - loss_px) / px_per_ha / (millesime_2 - millesime_1) AS net_ha_an,
-    gain_impermeable_px / px_per_ha AS gain_impermeable_ha,
-    loss_impermeable_px / px_per_ha AS loss_impermeable_ha
+    surface / px_per_ha AS surface_ha,
+    stock_1 / px_per_ha AS stock_1_ha,
+    stock_2 / px_per_ha AS stock_2_ha,
+    gain / px_per_ha AS gain_ha,
+    loss / px_per_ha AS loss_ha,
+    (gain - loss) / px_per_ha AS net_ha,
+    (gain - loss) / px_per_ha / (millesime_2 - millesime_1) AS net_ha_an,
+    gain_impermeable / px_per_ha AS gain_impermeable_ha,
+    loss_impermeable / px_per_ha AS loss_impermeable_ha
 FROM sums
 ORDER BY commune_code, millesime_1, millesime_2
-"""
-
-
-def current_version(workspace: Path | str) -> Path:
-    """Return the folder of the version that readers of a workspace use.
-
-    Raises
-    ------
-    DataError
-        When nothing has been published in it.
-    """
-    version = Workspace(Path(workspace)).current()
-    if version is None:
-        raise DataError(f"{workspace}: holds no result; run `ocsge derive --workspace {workspace}` first")
-    return version
+"""  # noqa: S608  (made of constants)
 
 
 def files_of(version: Path, name: str, *, communes: Sequence[str] | None = None) -> list[Path]:
-    """Return the partitions of a table, sorted; results limited by a perimeter are not among them.
+    """Return the files that hold a table, sorted; results limited by a perimeter are not among them.
+
+    A table without geometry stands whole in one file of the version too, which is read when every commune is wanted:
+    opening a file takes longer than reading a commune. Some communes are read from their own partitions.
 
     Raises
     ------
@@ -145,11 +121,11 @@ def files_of(version: Path, name: str, *, communes: Sequence[str] | None = None)
     if name not in STORED:
         raise ParameterError(f"{name}: is not a table of a workspace; the tables are {', '.join(STORED)}")
     table = STORED[name]
-    root = version / table.folder
-    if communes is None:
-        return sorted(root.glob(f"commune_code=*/*/{table.file}"))
-    folders = [root / f"commune_code={code}" for code in dict.fromkeys(map(check_commune_code, communes))]
-    return [path for folder in folders for path in sorted(folder.glob(f"*/{table.file}"))]
+    codes = None if communes is None else [check_commune_code(code) for code in communes]
+    whole = version / table.file
+    if codes is None and not table.spatial and whole.is_file():
+        return [whole]
+    return partition_files(version, table.folder, table.file, communes=codes)
 
 
 def read_table(workspace: Path | str, name: str, *, communes: Sequence[str] | None = None) -> pd.DataFrame:
@@ -180,7 +156,9 @@ def read_table(workspace: Path | str, name: str, *, communes: Sequence[str] | No
     if not STORED[name].spatial:
         schema = STORED[name].schema
         rows = _query("SELECT * FROM read_parquet(?, hive_partitioning = false)", paths)
-        return _typed(rows.sort_values(list(KEYS[schema.name]), ignore_index=True), schema)
+        rows = rows.sort_values(list(KEYS[schema.name]), ignore_index=True)
+        # DuckDB gives back whole numbers with nulls as floats; a column that an older result lacks stays out
+        return rows.astype({name: kind for name, kind in dtypes(schema).items() if name in rows.columns})
     parts = [gpd.read_parquet(path) for path in paths]
     systems = {part.crs.to_string() for part in parts}
     if len(systems) > 1:
@@ -231,15 +209,16 @@ def read_sources(version: Path, *, communes: Sequence[str] | None = None) -> pd.
     products = {product.product: product for product in load_catalog().products}
     chosen = None if communes is None else {check_commune_code(code) for code in communes}
     rows = []
-    for path in sorted((version / "runs").glob("commune_code=*/*/run.json")):
-        code, years = (part.name.partition("=")[2] for part in (path.parents[1], path.parent))
-        if chosen is not None and code not in chosen:
+    for path in partition_files(version, "runs", RUN):
+        described = described_by(path)
+        if chosen is not None and described.commune_code not in chosen:
             continue
         run = json.loads(path.read_text(encoding="utf-8"))
         for source in (*run.get("sources", ()), *_class_files(run.get("classes"))):
             product = products.get(source.get("product"))
             credit, licence = (product.credit, product.licence) if product else (None, None)
-            rows.append({**source, "commune_code": code, "years": years, "credit": credit, "licence": licence})
+            of_run = {"commune_code": described.commune_code, "years": described.years}
+            rows.append({**source, **of_run, "credit": credit, "licence": licence})
     *columns, counted = SOURCE_COLUMNS
     found = pd.DataFrame(rows, columns=[*columns, "commune_code"]).astype("str")
     groups = found.groupby(columns, dropna=False)["commune_code"].nunique()
@@ -271,18 +250,4 @@ def _query(sql: str, paths: Sequence[Path]) -> pd.DataFrame:
 @lru_cache(maxsize=1)
 def _engine() -> duckdb.DuckDBPyConnection:
     """Return the one DuckDB of this process, without data of its own: opening it takes longer than a commune."""
-    import duckdb  # noqa: PLC0415  (it weighs on memory until it is needed)
-
-    return duckdb.connect(config=dict(OFFLINE))
-
-
-def _typed(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """Return a table with the types of its schema: DuckDB gives back whole numbers with nulls as floats."""
-    kinds = {"text": "str", "float64": "float64", "bool": "bool"}
-    types = {
-        name: kinds.get(column.dtype, "Int64" if column.nullable else "int64")
-        for name, column in schema.columns.items()
-        if name in table.columns
-    }
-    typed: pd.DataFrame = table.astype(types)
-    return typed
+    return open_duckdb()

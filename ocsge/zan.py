@@ -17,7 +17,7 @@ import pandas as pd
 from ocsge.commune_sums import kind_of
 from ocsge.csv_tables import commune_codes, numbers, renamed
 from ocsge.errors import DataError, ParameterError
-from ocsge.tables import M2_PER_HECTARE, Column, Schema, require
+from ocsge.tables import CM2_PER_HECTARE, CM2_PER_M2, Column, Schema, require, typed
 from ocsge.territory import check_commune_code
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ocsge.rules import Rules
 
 WHERE = "zan"
-CM2_PER_M2 = 10_000
 
 _YEAR_COLUMN = re.compile(r"naf(\d\d)art(\d\d)", re.IGNORECASE)
 _NAMES = {"commune_code": ("idcom", "codgeo", "insee", "insee_com", "code_insee"), "nom": ("idcomtxt", "libgeo")}
@@ -210,13 +209,13 @@ def trajectory(
     result["net_regime_first_year"] = int(law["net_regime_first_year"])
     result["flags"] = _flags(result, tranche=bool(observed), guarantee=guaranteed is not None)
     result = result.join(_net(flow)) if flow is not None else result
-    return _typed(result.reset_index())
+    return typed(result.reset_index().reindex(columns=list(TRAJECTORY.columns)), TRAJECTORY, where=WHERE)
 
 
 def _sum_ha(yearly: pd.DataFrame, years: Iterable[int]) -> pd.Series:
     """Return the sum of whole cm² over years, in hectares; null when a year is unknown."""
     cm2 = (yearly.reindex(columns=list(years)) * CM2_PER_M2).round()
-    total: pd.Series = cm2.sum(axis=1, skipna=False) / (CM2_PER_M2 * M2_PER_HECTARE)
+    total: pd.Series = cm2.sum(axis=1, skipna=False) / CM2_PER_HECTARE
     return total
 
 
@@ -272,14 +271,3 @@ def _net(flow: pd.DataFrame) -> pd.DataFrame:
     }
     last = flow.sort_values(["millesime_2", "millesime_1"]).drop_duplicates("commune_code", keep="last")
     return last.set_index("commune_code")[list(names)].rename(columns=names)
-
-
-def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    kinds = {"text": "str", "int64": "int64", "float64": "float64"}
-    wanted = {
-        name: "Int64" if column.dtype == "int64" and column.nullable else kinds[column.dtype]
-        for name, column in TRAJECTORY.columns.items()
-    }
-    result = table.reindex(columns=list(wanted)).astype(wanted)
-    require(result, TRAJECTORY, where=WHERE)
-    return result

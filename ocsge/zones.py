@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 import geopandas as gpd
 import numpy as np
 import shapely
-from pyproj import CRS
-from pyproj.exceptions import ProjError
 
-from ocsge.errors import CrsError, LayerError, ParameterError
+from ocsge.errors import LayerError, ParameterError
 from ocsge.geometry_repair import repair
-from ocsge.vector_files import VectorLayer, check_plausible, list_vector_layers, read_features
+from ocsge.vector_placement import names_of, read_placed, spatial_layers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ocsge.geometry_repair import Invalid
+    from ocsge.vector_files import VectorLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +72,22 @@ def read_zones(
     if name_field is not None and name_field not in found.fields:
         raise ParameterError(f"{where}: has no field {name_field!r}; fields found: {', '.join(found.fields) or 'none'}")
     columns = [] if name_field is None else [name_field]
-    raw = read_features(
-        path, found.name, columns=columns, bbox=None, encoding=None, stop_on_invalid=invalid == "stop"
-    ).frame
-    shapes = np.asarray(raw.geometry.values)
-    kept = raw[~(shapely.is_missing(shapes) | shapely.is_empty(shapes))]
+    read = read_placed(
+        path,
+        found,
+        layer=found.name,
+        columns=columns,
+        bounds=None,
+        epsg=epsg,
+        invalid=invalid,
+        encoding=None,
+        assume_crs=assume_crs,
+        where=where,
+    )
+    kept = read.frame
     if kept.empty:
         raise LayerError(f"{where}: holds no polygon; give a layer of polygons")
-    drawn = np.asarray(_placed(kept, found, epsg=epsg, assume_crs=assume_crs, where=where).geometry.values)
+    drawn = np.asarray(kept.geometry.values)
     names = kept.index.astype(str).to_numpy(object) if name_field is None else _names(kept, name_field, where)
     fixed = repair(drawn, kind="polygon", invalid=invalid, where=where, names=np.asarray(kept.index, dtype=object))
     polygons = ~(shapely.is_missing(fixed.geometries) | shapely.is_empty(fixed.geometries))
@@ -88,7 +95,7 @@ def read_zones(
     if name_field is not None:
         frame = frame.dissolve(by="zone", as_index=False, sort=False)[["zone", "geometry"]]
     warnings = []
-    if lost := len(raw) - int(polygons.sum()):
+    if lost := len(read.raw.frame) - int(polygons.sum()):
         warnings.append(f"{where}: {lost} features without polygon are left out")
     if fixed.repaired:
         warnings.append(f"{where}: {fixed.repaired} invalid zones repaired, {fixed.area_change_m2:.1f} m² moved")
@@ -96,32 +103,13 @@ def read_zones(
 
 
 def _layer(path: Path, layer: str | None) -> VectorLayer:
-    spatial = [found for found in list_vector_layers(path) if found.has_geometry]
-    names = ", ".join(found.name for found in spatial) or "none"
-    if layer is not None:
-        spatial = [found for found in spatial if found.name == layer]
-        if not spatial:
-            raise ParameterError(f"{path}: has no layer {layer!r} with geometry; layers found: {names}")
-    if len(spatial) != 1:
-        raise ParameterError(f"{path}: say which layer holds the zones; layers found: {names}")
-    return spatial[0]
-
-
-def _placed(
-    frame: gpd.GeoDataFrame, found: VectorLayer, *, epsg: int, assume_crs: int | None, where: str
-) -> gpd.GeoDataFrame:
-    """Return features in the CRS asked for."""
-    if found.crs is None and assume_crs is None:
-        raise CrsError(f"{where}: declares no CRS; give it with --assume-crs, for instance {epsg}")
-    try:
-        crs = CRS.from_user_input(found.crs if found.crs is not None else assume_crs)
-        check_plausible(tuple(frame.total_bounds.tolist()), crs=crs, where=where)
-        placed = frame.set_crs(crs, allow_override=True).to_crs(epsg)
-    except ProjError as error:
-        raise CrsError(f"{where}: its CRS cannot be used ({error}); correct it") from error
-    if not np.isfinite(placed.total_bounds).all():
-        raise CrsError(f"{where}: coordinates cannot be expressed in EPSG:{epsg}; is its CRS right?")
-    return placed
+    every = spatial_layers(path)
+    chosen = every if layer is None else tuple(found for found in every if found.name == layer)
+    if layer is not None and not chosen:
+        raise ParameterError(f"{path}: has no layer {layer!r} with geometry; layers found: {names_of(every)}")
+    if len(chosen) != 1:
+        raise ParameterError(f"{path}: say which layer holds the zones; layers found: {names_of(every)}")
+    return chosen[0]
 
 
 def _names(frame: gpd.GeoDataFrame, field: str, where: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:

@@ -29,9 +29,15 @@ from ocsge.regions.evidence import (
 )
 from ocsge.regions.minimum_areas import MinimumAreas
 from ocsge.regions.pieces import Pieces, stitched
-from ocsge.regions.runs import Runs, dense, joined, runs_of_strips
+from ocsge.regions.runs import Runs, joined, runs_of_strips
 from ocsge.regions.shapes import Channel, Shapes
-from ocsge.regions.windows import EngineRules, built_ground, pieces_of_core
+from ocsge.regions.windows import (
+    EngineRules,
+    built_ground,
+    evidence_of_window,
+    pieces_of_regions,
+    regions_of_window,
+)
 from ocsge.regions.zone import ZoneConstruite, built_cells, metre_window, zone_construite
 
 if TYPE_CHECKING:
@@ -398,6 +404,49 @@ def derived(
         context &= result.context_is_enough
         parts.append((core, result.pieces))
     return Engined(built, zone, stitched(parts, window=whole), widest, context)
+
+
+@dataclass(frozen=True, slots=True)
+class CorePieces:
+    """Pieces of a core; whether its halo and the run's context were wide enough, as in :class:`WindowRegions`."""
+
+    pieces: Pieces
+    halo_is_enough: bool
+    context_is_enough: bool
+
+
+def pieces_of_core(
+    classes: Runs | None,
+    built: Runs,
+    zone: Runs,
+    shapes: Shapes,
+    *,
+    grid: Grid,
+    window: Window,
+    core: Window,
+    whole: Window,
+    zone_window: Window,
+    territory: NDArray[np.bool_],
+    engine: EngineRules,
+) -> CorePieces:
+    """Return the pieces of ``core``, merged with the halo of ``window``."""
+    evidence = evidence_of_window(
+        classes, built, zone, shapes, grid=grid, window=window, zone_window=zone_window, engine=engine
+    )
+    regions = regions_of_window(evidence, window=window, core=core, whole=whole, territory=territory, engine=engine)
+    return CorePieces(
+        pieces=pieces_of_regions(evidence, regions, window=window, core=core, engine=engine),
+        halo_is_enough=regions.halo_is_enough,
+        context_is_enough=regions.context_is_enough,
+    )
+
+
+def dense(runs: Runs) -> NDArray[np.uint32]:
+    """Return the (height, width) array the runs stand for."""
+    stop = np.empty(len(runs.start), dtype=np.int64)
+    stop[:-1] = runs.start[1:]
+    stop[runs.row_ptr[1:] - 1] = runs.width
+    return np.repeat(runs.value, stop - runs.start).reshape(runs.height, runs.width)
 
 
 def arrays(pieces: Pieces) -> dict[str, NDArray[np.generic]]:

@@ -15,6 +15,7 @@ import pyogrio
 import shapely
 from decree_oracle import decide
 
+from ocsge.partial_codes import UNCLASSIFIED, PairStates
 from ocsge.rules import load_rules
 
 if TYPE_CHECKING:
@@ -82,3 +83,9 @@ def write_artificialisation(path: Path, frame: gpd.GeoDataFrame) -> Path:
     options = {"GEOMETRY_NAME": "the_geom"}
     pyogrio.write_dataframe(frame, path, layer="artif_2022_032", driver="GPKG", layer_options=options)
     return path
+
+
+def states_in_words(found: PairStates) -> pd.Series:
+    """Return ``artif``, ``non artif`` or ``non classé`` for each row."""
+    names = found.artif.map({True: "artif", False: "non artif"}).astype("object")
+    return names.where(found.artif.notna(), UNCLASSIFIED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from engine_scenes import dense
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from scipy import ndimage
 from ocsge.regions.anchor import ChangeMinima, anchored_evidence, crossed, effective_evidence, settle
 from ocsge.regions.evidence import COMMUNE_SHIFT, KEY_MASK, OUTSIDE, UNSEEN
 from ocsge.regions.pieces import pieces_of_state
-from ocsge.regions.runs import Runs, dense, without_repeats
+from ocsge.regions.runs import Runs, without_repeats
 
 Image = NDArray[np.uint32]
 GRASS, SEALED, WOOD = 3, 5, 7

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from ign_scene import states_in_words
 
 from ocsge.archives import unpacked
 from ocsge.catalog import recognise
@@ -50,7 +51,7 @@ def recoded(read: OcsGeRead, communes: gpd.GeoDataFrame) -> pd.DataFrame:
         name: pair_states(changes[f"cs_{name}"], changes[f"us_{name}"], RULES, unclassified="keep", where="Arcachon")
         for name in ("avant", "apres")
     }
-    columns = {name: found.labels().to_numpy()[row] for name, found in states.items()}
+    columns = {name: states_in_words(found).to_numpy()[row] for name, found in states.items()}
     columns |= {f"{name}_2021": changes[f"cs_{name}"].str.startswith(ANTHROPISED).to_numpy()[row] for name in states}
     table = pd.DataFrame(columns).assign(
         commune_code=communes["commune_code"].to_numpy()[commune],
@@ -127,7 +128,7 @@ def test_about_219_of_350_hectares_of_gain_are_new_artificialisation(read: OcsGe
     gain = read.frame["cs_apres"].str.startswith(ANTHROPISED).fillna(False)
     area_ha = read.frame.area / 10_000
     assert area_ha[gain].sum() == pytest.approx(349.74, abs=0.01)
-    new = gain & (before.labels() == "non artif") & (after.labels() == "artif")
+    new = gain & (states_in_words(before) == "non artif") & (states_in_words(after) == "artif")
     assert area_ha[new].sum() == pytest.approx(219, abs=0.5)
 
 

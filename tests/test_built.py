@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import shapely
 from engine_oracle import closed as closed_by_scipy
-from engine_scenes import BUILT, MINIMUM, Scene, derived, labels, tables
+from engine_scenes import BUILT, MINIMUM, Scene, dense, derived, labels, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -16,7 +16,6 @@ from shapely.affinity import rotate
 
 from ocsge.grid import Grid, Window
 from ocsge.regions.built import BuiltAggregation, as_intervals
-from ocsge.regions.runs import dense
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.regions.windows import EngineRules, built_ground
 from ocsge.regions.zone import ZoneConstruite

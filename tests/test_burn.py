@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import shapely
 from affine import Affine
-from engine_scenes import random_blob, tessellation
+from engine_scenes import dense, random_blob, tessellation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.features import rasterize
 
 from ocsge.grid import Grid, Window
 from ocsge.regions.burn import Intervals, burn
-from ocsge.regions.runs import dense
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.regions.sweep import painted_runs
 

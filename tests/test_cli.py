@@ -81,6 +81,7 @@ def test_the_words_of_the_list_are_those_of_the_commands() -> None:
             assert command is not None
             assert command.name == name
             assert command.help
+            assert command.help.splitlines()[0] == text
             assert text.endswith(".")
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocsge.regions.composition import composed_keys, tree_share
-from ocsge.regions.evidence import COVERS
+from ocsge.regions.evidence import COVERS, cover_of, usage_of
 from ocsge.regions.pieces import Pieces
 from ocsge.regions.runs import Runs
 
@@ -152,3 +152,10 @@ def test_any_composition_is_the_oracles(counts, cover, ossature):
     found = composed_keys(pieces_of([key], [dict(enumerate(counts))]), COMPOSITION)
     assert found.tolist() == [composed_key(key, counts, COMPOSITION)]
     assert found.dtype == np.int32
+
+
+def test_a_key_gives_back_its_cover_and_usage_alone_or_in_an_array() -> None:
+    key = 3 | 7 << 4 | 1 << 9
+    assert (cover_of(key), usage_of(key)) == (3, 7)
+    assert cover_of(np.array([key, 15])).tolist() == [3, 15]
+    assert usage_of(np.array([key, 31 << 4])).tolist() == [7, 31]

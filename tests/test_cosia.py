@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import shapely
 from small_commune import SIDE, X, Y, cut, write_raster
 
 from ocsge.errors import CodeError, CrsError, RasterError
@@ -15,6 +16,8 @@ from ocsge.products.cosia import (
     NO_DATA,
     check_class_numbers,
     class_strips,
+    meets,
+    overlap_warning,
     overlapped_m2,
     place_tiles,
     raster_files,
@@ -134,6 +137,22 @@ def test_the_area_that_several_tiles_cover_counts_once_and_only_in_the_window(
     assert overlapped_m2(tiles, grid=GRID, window=window(0, 0, 30, 200)) == (1200, ["a.tif", "b.tif", "c.tif"])
     assert overlapped_m2(tiles, grid=GRID, window=window(0, 0, 10, 32)) == (20, ["a.tif", "b.tif"])
     assert overlapped_m2(tiles, grid=GRID, window=window(0, 100, 30, 40)) == (0, [])
+
+
+def test_an_overlap_is_told_with_its_area_and_dalles(tmp_path: Path, values: NDArray[np.uint8]) -> None:
+    offsets = {"a": 0.0, "b": 30.0}
+    tiles = place_tiles([write_raster(tmp_path / f"{n}.tif", values, offset=x) for n, x in offsets.items()], grid=GRID)
+    (told,) = overlap_warning(tiles, grid=GRID, window=window(0, 0, 30, 200))
+    assert told.startswith("class raster: 2 dalles overlap on 0.03 ha (a.tif, b.tif); ")
+    assert overlap_warning(tiles[:1], grid=GRID, window=window(0, 0, 30, 200)) == ()
+
+
+def test_a_tile_that_only_touches_a_ground_does_not_meet_it(tmp_path: Path, values: NDArray[np.uint8]) -> None:
+    tiles = place_tiles([write_raster(tmp_path / "a.tif", values, offset=0.0)], grid=GRID)
+    _, ymin, xmax, ymax = GRID.bounds_of(tiles[0].window)
+    beside, corner = shapely.box(xmax, ymin, xmax + 10, ymax), shapely.box(xmax - 1, ymin, xmax + 10, ymin + 1)
+    assert not meets(tiles, np.array([beside], dtype=object), grid=GRID)
+    assert meets(tiles, np.array([beside, corner], dtype=object), grid=GRID)
 
 
 def test_tiles_side_by_side_do_not_overlap(tmp_path: Path, values: NDArray[np.uint8]) -> None:

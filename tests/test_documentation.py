@@ -25,6 +25,7 @@ import yaml
 from rasterio.transform import Affine
 
 import ocsge
+import ocsge.regions
 from ocsge.cli import cli, main
 from ocsge.rule_tables import TABLES
 from ocsge.rules import load_rules
@@ -333,6 +334,23 @@ def test_public_names_of_a_module_begin_with_a_sentence(path: Path) -> None:
         first = str(text).split("\n\n")[0].strip()
         assert not first[0].islower(), f"{name}: {first!r} does not begin a sentence"
         assert re.search(r"[.:](\s|$)", first), f"{name}: {first!r} is not a sentence"
+
+
+def test_the_engine_page_and_the_package_name_every_module_of_the_engine() -> None:
+    modules = {path.stem for path in (ROOT / "ocsge" / "regions").glob("[!_]*.py")}
+    page = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")))
+    assert modules <= page
+    steps = (ocsge.regions.__doc__ or "").partition("::")[2]
+    named = {name for line in steps.splitlines() for name in re.split(r", ", line.strip().split("  ")[0])}
+    assert modules == named - {""}
+
+
+def test_the_readme_names_a_module_for_each_part_of_the_work() -> None:
+    rows = [
+        line.split("|")[1] for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("| `ocsge/")
+    ]
+    named = set(re.findall(r"(\w+)(?:\.py|/)", " ".join(rows)))
+    assert {"states", "regions", "official", "territories", "zan", "corrections", "store"} <= named
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -8,7 +8,7 @@ import engine_oracle as oracle
 import numpy as np
 import pytest
 import shapely
-from engine_scenes import BUILT, COMPOSITION, COVER_RULES, Engined, Scene, derived, keys, labels, random_scene
+from engine_scenes import BUILT, COMPOSITION, COVER_RULES, Engined, Scene, dense, derived, keys, labels, random_scene
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -16,7 +16,6 @@ from scipy import ndimage
 from ocsge.regions.composition import composed_keys
 from ocsge.regions.pieces import recoded
 from ocsge.regions.polygons import trace_polygons
-from ocsge.regions.runs import dense
 
 SCENES, BATCH = 200, 20
 BATCHES = [range(first, first + BATCH) for first in range(0, SCENES, BATCH)]

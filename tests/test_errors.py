@@ -9,7 +9,7 @@ import re
 import pytest
 
 from ocsge import errors
-from ocsge.run import ItemsFailedError
+from ocsge.keep_going import CommunesFailedError
 
 CODES = {
     "OcsgeError": 70,
@@ -50,5 +50,5 @@ def test_an_error_crosses_a_process_border_whole(name: str) -> None:
     assert (type(again).__name__, str(again), again.exit_code) == (name, "dalle.tif: wrong", CODES[name])
 
 
-def test_a_run_with_failed_items_is_a_partial_result() -> None:
-    assert ItemsFailedError("2 of 5 items failed").exit_code == 3
+def test_a_run_with_failed_communes_is_a_partial_result() -> None:
+    assert CommunesFailedError.exit_code == 3

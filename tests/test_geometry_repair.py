@@ -8,7 +8,7 @@ import shapely
 from layer_fixtures import bow_tie, square
 
 from ocsge.errors import GeometryError, LayerError
-from ocsge.geometry_repair import Repaired, repair
+from ocsge.geometry_repair import Repaired, polygonal, repair
 
 
 def repaired(*geometries: shapely.Geometry, kind: str = "polygon", invalid: str = "repair") -> Repaired:
@@ -85,3 +85,14 @@ def test_no_geometry_is_no_work() -> None:
     result = repaired()
     assert len(result.geometries) == 0
     assert result.repaired == 0
+
+
+def test_the_lines_and_points_of_a_cut_go_and_polygons_stay_as_they_are() -> None:
+    line, point, two = shapely.LineString([(0, 0), (1, 1)]), shapely.Point(0, 0), shapely.MultiPolygon([square()])
+    cuts = np.array([square(), two, shapely.GeometryCollection([square(), line, point]), line], dtype=object)
+    found = polygonal(cuts)
+    assert found[0] is cuts[0]
+    assert found[1] is cuts[1]
+    assert found[2].equals(square())
+    assert shapely.is_empty(found[3])
+    assert cuts[3] is line, "what was given is not changed"

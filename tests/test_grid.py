@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocsge.errors import ParameterError
-from ocsge.grid import Grid, Window
+from ocsge.grid import Grid, Window, pixels_reaching
 
 COSIA = Grid(epsg=2154, pixels_per_m=5)
 WINDOWS = st.builds(
@@ -134,3 +134,9 @@ def test_a_window_is_divided_along_its_shortest_seams(
     assert [(share.height, share.width) for share in shares] == sides
     assert (shares[0].row, shares[0].col) == (-7, 3)
     assert (shares[-1].bottom, shares[-1].right) == (height - 7, width + 3)
+
+
+@pytest.mark.parametrize(("area_m2", "pixels"), [(50.0, 1250), (50.01, 1251), (0.04, 1), (0.12, 3), (0.0, 0)])
+def test_an_area_is_reached_by_a_whole_number_of_pixels(area_m2: float, pixels: int) -> None:
+    assert pixels_reaching(area_m2, per_m2=25) == pixels
+    assert Grid(epsg=2154, pixels_per_m=5).pixels(area_m2) == pixels

@@ -16,7 +16,7 @@ from shapely.geometry import box
 
 from ocsge.artificialise import artificialise
 from ocsge.errors import CrsError, DataError
-from ocsge.indicators import round_largest_remainder, stock, stock_long
+from ocsge.indicators import stock, stock_long
 from ocsge.rules import Rules, load_rules
 from ocsge.tables import STOCK, STOCK_LONG, require
 
@@ -316,33 +316,3 @@ def test_exempt_ground_is_conserved_to_the_pixel_whatever_is_chosen(rules, data)
     assert after[True, True] == found["stock"] - found["exempt_either"]
     assert max(found["exempt_parks"], found["exempt_pv"]) <= found["exempt_either"]
     assert found["exempt_either"] <= min(found["exempt_parks"] + found["exempt_pv"], found["stock"])
-
-
-@pytest.mark.parametrize(
-    ("values", "decimals", "rounded"),
-    [
-        ([1 / 3, 1 / 3, 1 / 3], 2, [0.34, 0.33, 0.33]),
-        ([0.5, 0.5], 0, [1.0, 0.0]),
-        ([10.4, 20.3, 30.3], 0, [11.0, 20.0, 30.0]),
-        ([0.29, 0.71], 2, [0.29, 0.71]),
-        ([], 2, []),
-        ([-0.4, 1.4], 0, [0.0, 1.0]),
-    ],
-)
-def test_parts_are_rounded_so_that_they_sum_to_the_rounded_whole(values, decimals, rounded):
-    assert round_largest_remainder(values, decimals=decimals).tolist() == rounded
-
-
-def test_unknown_part_stays_unknown_and_takes_nothing():
-    rounded = round_largest_remainder([0.5, np.nan, 0.5], decimals=0)
-    assert np.isnan(rounded[1])
-    assert np.nansum(rounded) == 1.0
-
-
-@given(st.lists(st.integers(0, 10**9), max_size=30), st.integers(0, 4))
-def test_rounded_parts_always_sum_and_none_moves_by_a_unit(pixels, decimals):
-    values = np.array(pixels, dtype=np.float64) / 250_000
-    rounded = round_largest_remainder(values, decimals=decimals)
-    units = np.rint(rounded * 10**decimals).astype(int)
-    assert abs(int(units.sum()) - sum(pixels) / 250_000 * 10**decimals) <= 0.5 + 1e-6
-    assert (np.abs(rounded - values) < 10.0**-decimals + 1e-9).all()

@@ -13,7 +13,8 @@ import shapely
 from matplotlib.figure import Figure
 
 from ocsge.errors import CodeError, CrsError, ParameterError
-from ocsge.maps import WARNING, WIDTH_PX, draw_map
+from ocsge.legal_notice import NO_BUILDING_RULE
+from ocsge.maps import WIDTH_PX, draw_map
 from ocsge.styles import ARTIF_STATES
 
 COLOURS = {"CS1.1.1.1": "#ff377a", "CS2.1.1.1": "#80ff00", "CS2.2.1": "#ccf24d"}
@@ -95,7 +96,7 @@ def test_the_legend_gives_hectares_in_french_and_the_map_its_warning(polygons, t
             credit="Sources : IGN",
         ),
     )
-    assert {"Olemps 2022", "Sources : IGN", WARNING, "64,0 ha", "36,0 ha", "200 m", "N"} <= set(texts)
+    assert {"Olemps 2022", "Sources : IGN", NO_BUILDING_RULE, "64,0 ha", "36,0 ha", "200 m", "N"} <= set(texts)
     assert "Total : 100,0 ha" in texts
     assert "dont artificialisé : 64,0 ha (64,0\u00a0%)" in texts
 

@@ -154,7 +154,7 @@ def test_a_mosaic_is_measured_as_one_raster_and_overlaps_are_told(tmp_path: Path
     found = measured(folder, zones)
     whole = measured(write_raster(tmp_path / "one.tif", values), zones)
     pd.testing.assert_frame_equal(found.table, whole.table)
-    assert "2 dalles overlap on 2000 m²" in found.warnings[0]
+    assert "2 dalles overlap on 0.20 ha" in found.warnings[0]
 
 
 def test_both_methods_give_the_same_table(raster: Path, zones: Path) -> None:

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from engine_scenes import MINIMUM, weights
+from engine_scenes import MINIMUM, dense, weights
 
 from ocsge.regions.evidence import ABSORB, COVERS, OSSATURE_SHIFT, OUTSIDE, USAGE_SHIFT, USAGES, ZONE_SHIFT
 from ocsge.regions.graph import region_graph
 from ocsge.regions.minimum_areas import MinimumAreas, absorb, clusters_are_whole
-from ocsge.regions.runs import Runs, dense
+from ocsge.regions.runs import Runs
 
 BUILT, SEALED, MINERAL, BARE, WATER = 1, 2, 3, 5, 6
 BROADLEAF, CONIFER, HERBACEOUS = 7, 8, 12
@@ -219,7 +219,6 @@ def test_unknown_beside_the_ossature_takes_its_cover_but_is_not_ossature():
     graph = region_graph(before)
     result = absorb(graph, RULES)
     assert result.key[result.root].tolist() == [LEGEND["R"], value(SEALED, US3)]
-    assert result.filled.tolist() == [False, True]
 
 
 def test_pool_is_absorbed_by_the_key_around_it():
@@ -235,7 +234,6 @@ def test_large_greenhouse_keeps_its_own_usage():
     graph = region_graph(runs)
     result = absorb(graph, RULES)
     assert result.key[result.root].tolist() == [LEGEND["h"], value(SEALED, US2)]
-    assert not result.filled.any()
 
 
 def test_large_pool_beside_ground_of_its_new_key_is_one_region_with_it():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from ign_scene import states_in_words
 
 from ocsge.errors import CodeError
 from ocsge.partial_codes import UNCLASSIFIED, PairStates, pair_states
@@ -48,7 +49,7 @@ def test_a_leaf_pair_has_the_state_of_the_matrix(cover: str) -> None:
 )
 def test_a_pair_above_the_leaves_has_the_state_they_share(cover: str | None, usage: str | None, state: str) -> None:
     found = states((cover, usage))
-    assert found.labels().tolist() == [state]
+    assert states_in_words(found).tolist() == [state]
     counted = found.unclassified if state == UNCLASSIFIED else found.partial
     assert list(counted.values()) == [1]
 
@@ -56,7 +57,7 @@ def test_a_pair_above_the_leaves_has_the_state_they_share(cover: str | None, usa
 @pytest.mark.parametrize("usage", ["US235", "US2", "US3", "US5"])
 def test_the_usages_of_both_vintages_are_leaves(usage: str) -> None:
     found = states(("CS2.2.1", usage))
-    assert (found.labels()[0], found.partial) == ("artif", {})
+    assert (states_in_words(found)[0], found.partial) == ("artif", {})
 
 
 def test_a_partial_cover_stands_for_a_leaf_that_nothing_protects() -> None:
@@ -80,4 +81,4 @@ def test_pairs_that_cannot_be_told_are_refused_with_their_number_of_rows() -> No
 
 def test_no_rows_have_no_states() -> None:
     empty = pd.Series([], dtype="str")
-    assert pair_states(empty, empty, RULES, where="empty").labels().tolist() == []
+    assert states_in_words(pair_states(empty, empty, RULES, where="empty")).tolist() == []

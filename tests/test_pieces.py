@@ -20,7 +20,7 @@ from ocsge.regions.evidence import (
 )
 from ocsge.regions.graph import region_graph
 from ocsge.regions.minimum_areas import Absorbed
-from ocsge.regions.pieces import Pieces, at_edge, nothing, pieces_of_window, recoded, stitched
+from ocsge.regions.pieces import Pieces, at_edge, pieces_of_window, recoded, stitched
 from ocsge.regions.runs import Runs
 from ocsge.regions.shapes import Channel
 
@@ -52,7 +52,7 @@ def pieces(rows: list[list[int]], *, core: Window | None = None) -> Pieces:
     evidence = runs_of(rows)
     graph = region_graph(evidence)
     n = len(graph.key)
-    as_it_is = Absorbed(root=np.arange(n, dtype=np.int32), key=graph.key, filled=np.zeros(n, dtype=bool))
+    as_it_is = Absorbed(root=np.arange(n, dtype=np.int32), key=graph.key)
     window = Window(row=0, col=0, height=len(rows), width=len(rows[0]))
     return pieces_of_window(evidence, graph, as_it_is, window=window, core=core or window)
 
@@ -104,15 +104,6 @@ def test_core_keeps_its_own_pixels_only():
 def test_ground_outside_the_domain_belongs_to_no_piece():
     found = pieces([[OUTSIDE, value(GRASS), OUTSIDE, value(GRASS)]])
     assert labels(found).tolist() == [[-1, 0, -1, 1]]
-
-
-def test_window_outside_the_domain_holds_nothing():
-    empty = nothing(Window(row=3, col=4, height=2, width=5))
-    assert labels(empty).tolist() == [[-1] * 5] * 2
-    assert len(empty.area_px) == 0
-    again, mapping = recoded(empty, np.empty(0, dtype=np.int32))
-    assert same_bytes(again, empty)
-    assert len(mapping) == 0
 
 
 def test_new_keys_join_neighbours_of_one_commune_only():

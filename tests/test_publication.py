@@ -16,10 +16,11 @@ import shapely
 from ocsge.catalog import register
 from ocsge.derive import derive
 from ocsge.errors import DataError, ParameterError
-from ocsge.publication import _notes, partition_of, published_key, stem_of
+from ocsge.publication import _notes, published_key
 from ocsge.publish import file_sha256
 from ocsge.rules import load_rules
 from ocsge.store import Workspace
+from ocsge.version_layout import partition_of, stem_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import shapely
 import yaml
+from engine_scenes import pieces_of_core
 
 from ocsge.artificialise import artificialise
 from ocsge.covers import cover_shapes
@@ -28,7 +29,7 @@ from ocsge.regions.pieces import stitched
 from ocsge.regions.runs import Runs, runs_of_strips
 from ocsge.regions.shapes import Channel, Shapes
 from ocsge.regions.sweep import painted_runs
-from ocsge.regions.windows import built_ground, pieces_of_core
+from ocsge.regions.windows import built_ground
 from ocsge.regions.zone import built_cells, metre_window, zone_construite
 from ocsge.rules import load_rules
 from ocsge.tables import REASON_MARKERS

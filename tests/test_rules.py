@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ocsge.errors import RulesError
+from ocsge.nomenclature import leaves_under
 from ocsge.resources import shipped_directory
 from ocsge.rule_tables import TABLES, VALUE_UNITS
 from ocsge.rules import Rules, check_rules, load_rules
@@ -174,7 +175,8 @@ def test_each_leaf_cover_has_one_role(rules: Rules) -> None:
 
 
 def test_a_code_stands_for_the_leaves_below_it_and_not_for_those_that_begin_alike(rules: Rules) -> None:
-    assert rules.couverture_leaves(["CS1.1.1", "CS2.2"]) == ("CS1.1.1.1", "CS1.1.1.2", "CS2.2.1", "CS2.2.2")
+    covers = leaves_under(rules.couvertures, ["CS1.1.1", "CS2.2"])
+    assert covers == ("CS1.1.1.1", "CS1.1.1.2", "CS2.2.1", "CS2.2.2")
     assert rules.usage_leaves(["US2"]) == ("US2",)
     assert rules.usage_leaves(["US4.1", "US5"])[-1] == "US5"
     assert len(rules.usage_leaves(["US4.1"])) == 5

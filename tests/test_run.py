@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ocsge.errors import OcsgeError, ParameterError, PartialResultError, RasterError
-from ocsge.run import ItemsFailedError, run, workers_kept
+from ocsge.errors import OcsgeError, ParameterError, RasterError
+from ocsge.run import run, workers_kept
 
 WORKERS = [{}, {"jobs": 2}, {"threads": 2}]
 """In this process, in two processes, in two threads."""
@@ -128,16 +128,6 @@ def test_an_unexpected_exception_is_an_internal_error_that_names_the_item(worker
     assert "in divide" in caught.value.__notes__[0], "the traceback of the worker goes along"
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_keep_going_finishes_the_others_and_exits_3(workers):
-    with pytest.raises(PartialResultError, match="regions: 1 of 4 items failed: regions, 2: ") as caught:
-        run("regions", [1, 2, 3, 4], refuse_two, **workers, keep_going=True)
-    assert caught.value.exit_code == 3
-    assert isinstance(caught.value, ItemsFailedError)
-    assert dict(caught.value.done) == {0: 1, 2: 3, 3: 4}
-    assert list(caught.value.failed) == [1]
-
-
 def test_the_item_of_a_killed_worker_is_done_again(tmp_path):
     items = [(str(tmp_path), number) for number in range(4)]
     assert run("regions", items, die_once, jobs=2) == [0, 1, 2, 3]
@@ -158,18 +148,11 @@ def test_a_worker_killed_between_two_items_is_replaced_and_blames_no_item():
     assert killed
 
 
-def test_an_item_that_kills_three_workers_fails_and_the_others_finish(tmp_path):
-    items = [(str(tmp_path), number) for number in range(4)]
-    with pytest.raises(ItemsFailedError, match="its worker process died 3 times") as caught:
-        run("regions", items, poison, jobs=2, keep_going=True)
-    assert (tmp_path / "deaths").read_text().splitlines() == ["died"] * 3
-    assert dict(caught.value.done) == {0: 0, 2: 2, 3: 3}
-
-
-def test_without_keep_going_a_poison_item_names_stage_and_item(tmp_path):
+def test_an_item_that_kills_three_workers_fails_and_names_stage_and_item(tmp_path):
     with pytest.raises(OcsgeError, match=r"regions, \('.*', 1\): its worker process died 3 times") as caught:
-        run("regions", [(str(tmp_path), 1), (str(tmp_path), 1)], poison, jobs=2)
+        run("regions", [(str(tmp_path), number) for number in range(4)], poison, jobs=2)
     assert caught.value.exit_code == 70
+    assert (tmp_path / "deaths").read_text().splitlines() == ["died"] * 3
 
 
 def test_what_cannot_pass_between_processes_is_said():

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from engine_scenes import random_classes
+from engine_scenes import dense, random_classes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
 from ocsge.grid import Window
 from ocsge.regions.graph import label_runs, region_graph
-from ocsge.regions.runs import Runs, dense, joined, runs_of_strips
+from ocsge.regions.runs import Runs, joined, runs_of_strips
 
 fixed = settings(max_examples=60, derandomize=True, deadline=None)
 seeds = st.integers(0, 1_000_000)

@@ -161,4 +161,4 @@ def test_every_rule_name_is_whole_on_a_terminal_of_80_columns(
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 80
     assert {name for name in table["rule"] if name not in printed} == set()
-    assert printed.count("99999.9") == 2 * len(table) + 1
+    assert printed.count("99 999.9") == 2 * len(table) + 1

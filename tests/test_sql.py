@@ -17,7 +17,8 @@ from ocsge.cli import main
 from ocsge.errors import DataError, OcsgeError, ParameterError
 from ocsge.publish import file_sha256
 from ocsge.sql import open_views, query
-from ocsge.workspace_tables import current_version, files_of, read_table
+from ocsge.version_layout import current_version
+from ocsge.workspace_tables import files_of, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

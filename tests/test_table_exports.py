@@ -13,7 +13,8 @@ from benchmarks.table_partitions import make_workspace
 from ocsge.cli import main
 from ocsge.errors import DataError, ParameterError
 from ocsge.table_exports import export_tables
-from ocsge.workspace_tables import current_version, read_table
+from ocsge.version_layout import current_version
+from ocsge.workspace_tables import read_table
 
 if TYPE_CHECKING:
     from pathlib import Path

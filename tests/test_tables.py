@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import geopandas as gpd
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from decree_oracle import table_of
 from shapely.geometry import box
 
 from ocsge.errors import DataError
-from ocsge.tables import ARTIFICIALISED, POLYGONS, STOCK, STOCK_LONG, Column, Schema, pixels_per_m2, require
+from ocsge.tables import ARTIFICIALISED, POLYGONS, STOCK, STOCK_LONG, Column, Schema, pixels_per_m2, require, typed
 
 CODES = Schema("CODES", {"code": Column("text"), "area": Column("float64", "m²", nullable=True)})
 
@@ -79,6 +81,34 @@ def test_units_in_the_names_are_those_of_the_schema():
             for ending, unit in units.items():
                 if name.endswith(ending):
                     assert column.unit == unit, f"{schema.name}.{name}"
+
+
+def test_typed_keeps_the_columns_of_the_schema_in_its_order_and_types():
+    schema = Schema("T", {"year": Column("int64", nullable=True), "code": Column("text"), "n": Column("int64")})
+    found = typed(pd.DataFrame({"n": [2.0], "more": [1], "code": ["a"], "year": ["2022"]}), schema, where="here")
+    assert found.dtypes.astype("str").to_dict() == {"year": "Int64", "code": "str", "n": "int64"}
+    assert found.iloc[0].tolist() == [2022, "a", 2]
+
+
+@pytest.mark.parametrize("unknown", [None, float("nan"), pd.NA])
+def test_typed_keeps_an_unknown_whole_number_unknown(unknown):
+    schema = Schema("T", {"year": Column("int64", nullable=True)})
+    found = typed(pd.DataFrame({"year": [unknown, 2022]}), schema, where="here")["year"]
+    assert found.isna().tolist() == [True, False]
+    assert typed(pd.DataFrame({"year": [unknown]}), schema, where="here")["year"].isna().all()
+
+
+def test_typed_names_the_column_that_is_missing_or_may_not_be_null():
+    with pytest.raises(DataError, match="here: table CODES has no column 'area'; it holds: code"):
+        typed(pd.DataFrame({"code": ["a"]}), CODES, where="here")
+    with pytest.raises(DataError, match="column 'code' is null at row 0"):
+        typed(pd.DataFrame({"code": [None], "area": [1.0]}), CODES, where="here")
+
+
+def test_types_are_given_to_columns_in_one_place():
+    kinds = '"text": "str", "int64"'
+    root = Path(__file__).resolve().parent.parent / "ocsge"
+    assert [path.name for path in root.rglob("*.py") if kinds in path.read_text("utf-8")] == ["tables.py"]
 
 
 @pytest.mark.parametrize("per_m2", [1, 16, 25, 10_000])

@@ -98,7 +98,10 @@ def test_the_categories_are_in_the_words_of_the_decree(report: pd.DataFrame) -> 
 
 def test_sealed_ground_is_given_at_both_millesimes_with_what_was_gained_and_lost(report: pd.DataFrame) -> None:
     assert values(report, "3_impermeable") == {"stock_1": 10.25, "stock_2": 12.0, "gain": 2.0, "loss": 0.25}
-    assert set(report.loc[report["part"] == "3_impermeable", "to_year"]) == {2022}
+    rows = report[report["part"] == "3_impermeable"]
+    assert set(rows["to_year"]) == {2022}
+    # sealed ground (1, 2), and what of it is a building site or abandoned (5): the matrix says so, not the code
+    assert set(rows["note"]) == {"couvertures imperméables : catégories 1, 2, 5 du décret"}
 
 
 def test_the_objectives_are_those_of_the_trajectory(report: pd.DataFrame) -> None:

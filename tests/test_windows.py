@@ -15,6 +15,7 @@ from engine_scenes import (
     derived,
     keys,
     labels,
+    pieces_of_core,
     random_classes,
     random_scene,
     same_bytes,
@@ -27,7 +28,7 @@ from hypothesis import strategies as st
 from ocsge.grid import Window
 from ocsge.regions.runs import runs_of_strips
 from ocsge.regions.shapes import Channel, Shapes
-from ocsge.regions.windows import built_ground, pieces_of_core
+from ocsge.regions.windows import built_ground
 from ocsge.regions.zone import built_cells, metre_window, zone_construite
 
 HERB_CLASS, SEALED_CLASS, CONIFER_CLASS = 10, 3, 7

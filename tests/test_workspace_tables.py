@@ -13,12 +13,11 @@ import ocsge
 from benchmarks.table_partitions import make_workspace
 from ocsge.derive import derive
 from ocsge.errors import DataError, ParameterError
-from ocsge.publication import partition_of
 from ocsge.tables import STOCK, require
+from ocsge.version_layout import current_version, partition_of
 from ocsge.workspace_tables import (
     SOURCE_COLUMNS,
     STORED,
-    current_version,
     files_of,
     flow_of_changes,
     read_sources,
@@ -52,15 +51,23 @@ def test_unknown_whole_numbers_stay_unknown_and_known_ones_whole(workspace: Path
     version = current_version(workspace)
     row = pd.read_parquet(files_of(version, "stock", communes=["12174"])[0], partitioning=None)
     copy = make_workspace(tmp_path / "w", CODES[:2], YEARS[:1], polygons=2)
-    first, second = files_of(current_version(copy), "stock")
+    first, second = files_of(current_version(copy), "stock", communes=CODES[:2])
     for path, population in ((first, None), (second, 3000)):
         path.chmod(0o644)
         code = path.parents[1].name[-5:]
         row.assign(commune_code=code, population=pd.array([population], dtype="Int64")).to_parquet(path, index=False)
-    population = read_table(copy, "stock")["population"]
+    population = read_table(copy, "stock", communes=CODES[:2])["population"]
     assert population.dtype == "Int64"
     assert population.isna().tolist() == [True, False]
     assert population[1] == 3000
+
+
+def test_every_commune_is_read_from_one_file_and_some_from_their_own(workspace: Path) -> None:
+    version = current_version(workspace)
+    for name in ("stock", "stock_long", "flow", "change_matrix"):
+        assert files_of(version, name) == [version / f"{name}.parquet"]
+        assert len(files_of(version, name, communes=["12174"])) == (3 if name.startswith("stock") else 2)
+        pd.testing.assert_frame_equal(read_table(workspace, name), read_table(workspace, name, communes=CODES))
 
 
 def test_pairs_of_millesimes_are_consecutive_ones(workspace: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from engine_oracle import zone_cells
+from engine_scenes import dense
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt
 
 from ocsge.grid import Window
-from ocsge.regions.runs import dense, runs_of_strips
+from ocsge.regions.runs import runs_of_strips
 from ocsge.regions.shapes import Channel
 from ocsge.regions.zone import ZoneConstruite, built_cells, metre_window, zone_construite, zone_intervals
 

@@ -9,6 +9,7 @@ import streamlit as st
 from app.ui import french, method, state
 from app.ui.law import rules_at, rules_of
 from ocsge.flag_texts import flag_sentences
+from ocsge.legal_notice import NO_BUILDING_RULE
 from ocsge.table_files import csv_text
 
 here = state.territory()
@@ -25,7 +26,7 @@ st.markdown(
         "ensuite les petites surfaces à ce qui les entoure. Le **flux** compare deux millésimes dérivés ensemble."
     )
 )
-st.info("L'évaluation de l'artificialisation n'est pas une règle de constructibilité.", icon=":material/gavel:")
+st.info(NO_BUILDING_RULE, icon=":material/gavel:")
 
 st.subheader("Le décret")
 st.html("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in method.decree_sources(rules)) + "</ul>")

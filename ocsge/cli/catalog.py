@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ocsge.cli.options import NEW_FOLDER, workspace_option
+
 if TYPE_CHECKING:
     from ocsge.catalog import Source
 
-_WORKSPACE = click.option(
-    "--workspace",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Folder of the workspace.",
-)
+_WORKSPACE = workspace_option("Folder of the workspace.", default=None)
+_REQUIRED_WORKSPACE = workspace_option("Folder of the workspace.", required=True)
 
 
 @click.group()
 def catalog() -> None:
-    """Show the products the tool reads, and register data files."""
+    """Show the products, and register data files."""
 
 
 @catalog.command("list")
@@ -73,12 +71,7 @@ def show(name: str) -> None:
 
 @catalog.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--workspace",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="Folder of the workspace.",
-)
+@_REQUIRED_WORKSPACE
 @click.option("--layer", default=None, help="Layer of the files, when their name does not tell.")
 def add(paths: tuple[Path, ...], workspace: Path, layer: str | None) -> None:
     """Register files or folders as sources of a workspace; they are read where they stand."""
@@ -92,12 +85,7 @@ def add(paths: tuple[Path, ...], workspace: Path, layer: str | None) -> None:
 
 @catalog.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--workspace",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="Folder of the workspace.",
-)
+@_REQUIRED_WORKSPACE
 def remove(paths: tuple[Path, ...], workspace: Path) -> None:
     """Take files or folders from the sources of a workspace; the files themselves stay."""
     from ocsge.catalog import unregister
@@ -135,7 +123,7 @@ def check(workspace: Path | None) -> None:
 @click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--into",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NEW_FOLDER,
     default=Path(),
     help="Folder in which each archive becomes a folder; the current one when absent.",
 )

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ocsge.cli.given import refuse_given
+from ocsge.cli.options import FILE, NEW_FOLDER, RULES, assume_crs_option, workspace_option
+from ocsge.cli.printing import number
 from ocsge.cli.table_output import warn
 
 if TYPE_CHECKING:
-    from ocsge.compare import Comparison
+    from pathlib import Path
 
-_FILE = click.Path(exists=True, path_type=Path)
+    from ocsge.compare import Comparison
 
 
 @click.command()
-@click.option("--reference", type=_FILE, required=True, help="IGN's artificialisation: file, folder or archive.")
-@click.option("--result", type=_FILE, help="A result to overlay instead of computing on the reference's polygons.")
+@click.option("--reference", type=FILE, required=True, help="IGN's artificialisation: file, folder or archive.")
+@click.option("--result", type=FILE, help="A result to overlay instead of computing on the reference's polygons.")
 @click.option("--commune", "communes", multiple=True, metavar="INSEE", help="Commune to compare; the whole if absent.")
 @click.option("--millesime", type=int, help="Year, when the reference holds several.")
-@click.option(
-    "--workspace",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("ocsge-workspace"),
-    show_default=True,
-    help="Folder of the registered outlines of the communes.",
-)
-@click.option("--rules", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Overlay of rule tables.")
+@workspace_option("Folder of the registered outlines of the communes.")
+@RULES
 @click.option("--keep-unclassified", is_flag=True, help="Leave out objects whose codes tell no state; else refused.")
-@click.option("--assume-crs", type=int, metavar="EPSG", help="CRS of files that declare none.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the tables and the map.")
+@assume_crs_option("files that declare")
+@click.option("--out", type=NEW_FOLDER, help="Folder of the tables and the map.")
 def compare(
     reference: Path,
     result: Path | None,
@@ -43,7 +38,10 @@ def compare(
     assume_crs: int | None,
     out: Path | None,
 ) -> None:
-    """Publish the agreement with IGN's artif and crit_seuil, or between two results."""
+    """Publish the agreement with IGN's artificialisation layer.
+
+    That of its artif and crit_seuil with ours, or of two results.
+    """
     from ocsge.compare import compare_files, compare_with_reference, write_comparison
     from ocsge.rules import load_rules
 
@@ -76,10 +74,12 @@ def _print(found: Comparison) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from ocsge.tables import M2_PER_HECTARE
+
     table = Table("measure", "reference", "ours", "objects", "ha", title="Agreement with the reference")
-    hectares = found.confusion["area_m2"] / 10_000
+    hectares = found.confusion["area_m2"] / M2_PER_HECTARE
     for row, area_ha in zip(found.confusion.itertuples(), hectares.tolist(), strict=True):
-        table.add_row(str(row.measure), str(row.reference), str(row.ours), str(row.objects), f"{area_ha:,.4f}")
+        table.add_row(str(row.measure), str(row.reference), str(row.ours), str(row.objects), number(area_ha, 4))
     console = Console()
     console.print(table)
     for measure in dict.fromkeys(found.confusion["measure"]):
@@ -88,4 +88,4 @@ def _print(found: Comparison) -> None:
     edge = int(found.disagreements["edge"].sum())
     console.print(f"{len(found.disagreements)} disagreements, {edge} of them at the edge of the data")
     if found.unclassified_m2:
-        console.print(f"left out, codes without a state: {found.unclassified_m2 / 10_000:,.4f} ha")
+        console.print(f"left out, codes without a state: {number(found.unclassified_m2 / M2_PER_HECTARE, 4)} ha")

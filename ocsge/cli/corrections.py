@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ocsge.cli.options import workspace_option
+from ocsge.cli.printing import number
 from ocsge.correction_faults import STATUSES, Status
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
-_WORKSPACE = click.option(
-    "--workspace",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("ocsge-workspace"),
-    show_default=True,
-    help="Folder of the registered data and of the results.",
-)
+_WORKSPACE = workspace_option()
 _YEARS = ("millesime_from", "millesime_to")
 _IDS = click.argument("ids", nargs=-1, required=True)
 
 
 @click.group()
 def corrections() -> None:
-    """Correct the cover or usage of ground; accepted corrections come before all other evidence."""
+    """Correct the cover or usage of ground, reversibly.
+
+    Accepted corrections come before all other evidence.
+    """
 
 
 @corrections.command("list")
@@ -44,8 +42,8 @@ def list_(workspace: Path, status: str | None) -> None:
     columns = ("id", "status", "code_cs", "code_us", "years", "m²", "author", "date", "reason")
     table = Table(*columns, title=f"Local corrections of {workspace}")
     for row in shown.to_dict("records"):
-        first, last = ("" if math.isnan(row[name]) else f"{row[name]:g}" for name in _YEARS)
-        ground = "" if row["geometry"] is None else f"{row['geometry'].area:,.0f}".replace(",", " ")
+        first, last = (number(row[name], None, unknown="") for name in _YEARS)
+        ground = "" if row["geometry"] is None else number(row["geometry"].area, 0)
         texts = {name: row.get(name) or "" for name in columns}
         cells = {**texts, "years": f"{first}–{last}" if first or last else "every", "m²": ground}
         table.add_row(*(cells[name] for name in columns))

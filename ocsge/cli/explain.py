@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from ocsge.cli.options import RESULTS, RULES, workspace_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
 @click.option("--commune", required=True, metavar="INSEE", help="Commune code.")
 @click.option("--point", required=True, metavar="X,Y", help="Coordinates in the commune's projected CRS, or lon,lat.")
 @click.option("--millesime", type=int, help="Year; the last one derived if absent.")
-@click.option(
-    "--workspace",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("ocsge-workspace"),
-    show_default=True,
-    help="Folder that holds the results.",
-)
-@click.option(
-    "--rules",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Overlay of rule tables that the result was derived with.",
-)
+@workspace_option(RESULTS)
+@RULES
 def explain(commune: str, point: str, millesime: int | None, workspace: Path, rules: Path | None) -> None:
-    """Say why a place counts as artificialised or not, from the result kept in the workspace."""
+    """Say why a place counts as artificialised or not.
+
+    From the result kept in the workspace; with the overlay that it was derived with.
+    """
     from ocsge.errors import ParameterError
     from ocsge.explain import explain as explain_point
 

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from ocsge.cli.options import FILE, INVALID, NEW_FILE, NUMBERING, RESAMPLE, THREADS, assume_crs_option
+from ocsge.cli.printing import number, progress
+from ocsge.cli.table_output import warn
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from ocsge.measure_raster import MeasuredRaster
 
-_FILE = click.Path(exists=True, path_type=Path)
 _SHOWN_ROWS = 60
 
 
 @click.command()
-@click.option("--raster", type=_FILE, required=True, help="Class raster, or folder of dalles.")
-@click.option("--zones", type=_FILE, required=True, help="Vector file of polygons, in any CRS.")
-@click.option("--numbering", help="Numbering system of the raster's classes (ocsge rules show cosia_classes).")
-@click.option("--confusion", type=_FILE, help="Confusion matrix of the raster's model; the one beside it if absent.")
+@click.option("--raster", type=FILE, required=True, help="Class raster, or folder of dalles.")
+@click.option("--zones", type=FILE, required=True, help="Vector file of polygons, in any CRS.")
+@NUMBERING
+@click.option("--confusion", type=FILE, help="Confusion matrix of the raster's model; the one beside it if absent.")
 @click.option("--layer", help="Layer of the zones, when the file has several.")
 @click.option("--name", "name_field", metavar="FIELD", help="Field that names the zones; one name is one zone.")
 @click.option("--resolution", "resolution_m", type=float, help="Pixel, metres; the raster's own if absent.")
-@click.option("--resample", is_flag=True, help="Accept a raster that does not lie on the grid (nearest pixel).")
-@click.option(
-    "--invalid",
-    type=click.Choice(["repair", "stop"]),
-    default="repair",
-    show_default=True,
-    help="What to do with invalid geometries.",
-)
-@click.option("--assume-crs", type=int, metavar="EPSG", help="CRS of zones that declare none.")
+@RESAMPLE
+@INVALID
+@assume_crs_option("zones that declare")
 @click.option(
     "--method",
     type=click.Choice(["auto", "rasterstats", "runs"]),
@@ -40,32 +39,24 @@ _SHOWN_ROWS = 60
     show_default=True,
     help="How pixels are counted; the result is the same.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Threads; every core this process may use if absent.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="CSV file to write.")
+@THREADS
+@click.option("--out", type=NEW_FILE, help="CSV file to write.")
 def measure(raster: Path, zones: Path, out: Path | None, **options: object) -> None:
-    """Measure the area of each class of a raster in each zone, in m², with ± when a confusion matrix is there."""
+    """Measure cover areas in any polygons, straight from a class raster.
+
+    In m², by class and zone, with ± when a confusion matrix is there.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from ocsge.measure_raster import measure_raster
     from ocsge.table_files import write_csv
 
-    messages = Console(stderr=True)
-    columns = (TextColumn("{task.description:<18}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    with Progress(
-        *columns, TimeElapsedColumn(), console=messages, transient=True, disable=not messages.is_terminal
-    ) as bar:
-        task = bar.add_task("measuring", total=None)
-
-        def advance(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        found = measure_raster(raster, zones, progress=advance, **options)  # type: ignore[arg-type]
+    with progress("measuring") as advance:
+        found = measure_raster(raster, zones, progress=partial(advance, "measuring"), **options)  # type: ignore[arg-type]
     if out is not None:
         write_csv(found.table, out)
     _print_areas(Console(), found, out)
-    for text in found.warnings:
-        click.echo(f"warning: {text}", err=True)
+    warn(found.warnings)
 
 
 def _print_areas(console: Console, found: MeasuredRaster, out: Path | None) -> None:
@@ -78,8 +69,8 @@ def _print_areas(console: Console, found: MeasuredRaster, out: Path | None) -> N
         table.add_row(
             Text(str(row.zone)),
             str(row.cosia_class),
-            *(_number(value, decimals) for value, decimals in ((row.area_m2, 1), (row.share_pct, 2))),
-            *(_number(value, 0) for value in (row.adjusted_m2, row.ci95_m2)),
+            *(number(value, decimals) for value, decimals in ((row.area_m2, 1), (row.share_pct, 2))),
+            *(number(value, 0) for value in (row.adjusted_m2, row.ci95_m2)),
         )
     console.print(table)
     if len(found.table) > _SHOWN_ROWS:
@@ -91,8 +82,3 @@ def _print_areas(console: Console, found: MeasuredRaster, out: Path | None) -> N
         console.print(f"± is 95 %, of the classifier alone, from {found.confusion}", highlight=False, soft_wrap=True)
     if out is not None:
         console.print(f"File: {out}", highlight=False, soft_wrap=True)
-
-
-def _number(value: object, decimals: int) -> str:
-    number = float(str(value))
-    return "–" if number != number else f"{number:,.{decimals}f}".replace(",", " ")  # noqa: PLR0124  (NaN)

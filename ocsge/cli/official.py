@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ocsge.cli.printing import number
 from ocsge.cli.table_output import warn
+from ocsge.legal_notice import NO_BUILDING_RULE
 
 if TYPE_CHECKING:
     from ocsge.official import OfficialStock
@@ -44,11 +46,11 @@ def _print(found: OfficialStock) -> None:
     table = Table(*columns, title=f"Artificialised land (stock) at {found.millesime}, on the polygons of IGN")
     for row in found.stock.to_dict("records"):
         figures = (row["surface_ha"], row["stock_ha"], row["part_pct"], row["matrix_ha"], row["coverage_pct"])
-        shown = ["–" if value != value else f"{value:,.2f}".replace(",", " ") for value in figures]  # noqa: PLR0124
+        shown = [number(value, 2) for value in figures]
         table.add_row(row["commune_code"], str(row["nom"] or ""), *shown, str(row["flags"]).replace("+", ", "))
     console = Console()
     console.print(table)
     left_out = sum(found.states.unclassified.values())
     if left_out:
         console.print(f"{left_out} objects were left out: their codes tell no state.")
-    console.print("L'évaluation de l'artificialisation n'est pas une règle de constructibilité.")
+    console.print(NO_BUILDING_RULE)

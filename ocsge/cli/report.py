@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from ocsge.cli.options import NEW_FILE, RESULTS, workspace_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
 @click.option("--commune", required=True, metavar="INSEE", help="Commune code.")
-@click.option(
-    "--workspace",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("ocsge-workspace"),
-    show_default=True,
-    help="Folder that holds the results.",
-)
+@workspace_option(RESULTS)
 @click.option("--millesime", "millesimes", type=int, multiple=True, help="Year; twice for a pair; the last pair.")
 @click.option("--rate", type=click.FloatRange(0, 100), help="Reduction, %, of the territory's documents.")
 @click.option("--guarantee/--no-guarantee", default=None, help="Whether the communal guarantee applies; unknown.")
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="HTML file to write; replaced."
-)
+@click.option("--out", type=NEW_FILE, required=True, help="HTML file to write; replaced.")
 def report(
     commune: str,
     workspace: Path,
@@ -30,7 +27,10 @@ def report(
     guarantee: bool | None,
     out: Path,
 ) -> None:
-    """Write the printable report of a commune, in French, for the rapport triennal local."""
+    """Write the printable report of a commune, in French.
+
+    It lays out what the rapport triennal local asks for, ready to print.
+    """
     from ocsge.publish import publish
     from ocsge.report import local_report
 

@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ocsge.cli.options import AT, FILE, FOLDER, NUMBERING, RULES, workspace_option
+from ocsge.cli.printing import number, progress
+
 if TYPE_CHECKING:
     import datetime as dt
+    from pathlib import Path
 
     import pandas as pd
     from rich.console import Console
 
     from ocsge.rules import Rules
 
-_DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
-_AT = click.option(
-    "--at",
-    type=click.DateTime(["%Y-%m-%d"]),
-    default=None,
-    help="Date of the rules (not of the imagery); today by default.",
-)
-_OVERLAY = click.option(
-    "--overlay", type=_DIRECTORY, default=None, help="Folder of tables that replace rows of the rules."
-)
+_OVERLAY = click.option("--overlay", type=FOLDER, help="Folder of tables that replace rows of the rules.")
 
 
 @click.group()
 def rules() -> None:
-    """Show, check and compare the rules: law and specification as tables."""
+    """Show, check, compare the rules, and measure their effect.
+
+    Law and specification are tables.
+    """
 
 
 @rules.command()
 @click.argument("table", required=False)
 @click.option("--csv", "as_csv", is_flag=True, help="Print the rows as CSV, every column.")
-@_AT
+@AT
 @_OVERLAY
 def show(table: str | None, as_csv: bool, at: dt.datetime | None, overlay: Path | None) -> None:
     """List the rule tables, or show the rows of TABLE that apply."""
@@ -68,8 +65,8 @@ def show(table: str | None, as_csv: bool, at: dt.datetime | None, overlay: Path 
 
 
 @rules.command()
-@click.argument("directory", type=_DIRECTORY, required=False)
-@_AT
+@click.argument("directory", type=FOLDER, required=False)
+@AT
 @_OVERLAY
 @click.pass_context
 def check(context: click.Context, directory: Path | None, at: dt.datetime | None, overlay: Path | None) -> None:
@@ -94,9 +91,9 @@ def check(context: click.Context, directory: Path | None, at: dt.datetime | None
 
 
 @rules.command()
-@click.argument("a", type=_DIRECTORY)
-@click.argument("b", type=_DIRECTORY, required=False)
-@_AT
+@click.argument("a", type=FOLDER)
+@click.argument("b", type=FOLDER, required=False)
+@AT
 def diff(a: Path, b: Path | None, at: dt.datetime | None) -> None:
     """Compare the rules of folder A with those of B, or those of the distribution with A alone.
 
@@ -125,23 +122,17 @@ def diff(a: Path, b: Path | None, at: dt.datetime | None) -> None:
 @rules.command()
 @click.option("--commune", "communes", multiple=True, required=True, metavar="INSEE", help="Commune; repeat.")
 @click.option("--millesime", type=int, required=True, help="Year of the state to derive.")
-@click.option(
-    "--workspace",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("ocsge-workspace"),
-    show_default=True,
-    help="Folder of the registered data.",
-)
-@click.option("--rules", "overlay", type=_DIRECTORY, help="Overlay of rule tables.")
-@click.option("--cosia", type=click.Path(exists=True, path_type=Path), help="CoSIA raster, folder or vector file.")
-@click.option("--numbering", help="Numbering system of the raster's classes.")
+@workspace_option("Folder of the registered data.")
+@RULES
+@click.option("--cosia", type=FILE, help="CoSIA raster, folder or vector file.")
+@NUMBERING
 @click.option("--resolution", type=float, default=0.2, show_default=True, help="Pixel, metres; 1 is quick.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print every column as CSV.")
 def sensitivity(
     communes: tuple[str, ...],
     millesime: int,
     workspace: Path,
-    overlay: Path | None,
+    rules: Path | None,
     cosia: Path | None,
     numbering: str | None,
     resolution: float,
@@ -151,9 +142,6 @@ def sensitivity(
 
     One derivation for each end of each value; nothing is published.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     from ocsge.sensitivity import sensitivity as measure_sensitivity
     from ocsge.states import Request
 
@@ -164,15 +152,14 @@ def sensitivity(
         numbering=numbering,
         resolution=resolution,
     )
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("derivations", total=None)
+    with progress("derivations") as advance:
         table = measure_sensitivity(
             communes=communes,
             millesime=millesime,
             workspace=workspace,
-            rules=overlay,
+            rules=rules,
             request=request,
-            progress=lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
+            progress=advance,
         )
     if as_csv:
         click.echo(table.to_csv(index=False, lineterminator="\n"), nl=False)
@@ -185,21 +172,16 @@ def _print_sensitivity(table: pd.DataFrame, *, title: str) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    stock = _decimals(table["stock_ha"].iloc[0], ".1f")
+    stock = number(table["stock_ha"].iloc[0], 1, unknown="")
     view = Table(title=f"{title}: {stock} ha", box=SIMPLE_HEAD, padding=0)
     view.add_column("rule", no_wrap=True)
     for name in ("low", "value", "high", "low ha", "high ha", "effect %"):
         view.add_column(name, justify="right", no_wrap=True)
     for line in table.to_dict("records"):
-        bounds = [_decimals(line[name], "g") for name in ("low", "value", "high")]
-        stocks = [_decimals(line[f"stock_{name}_ha"], ".1f") for name in ("low", "high")]
-        view.add_row(str(line["rule"]), *bounds, *stocks, _decimals(line["effect_pct"], ".1f"))
+        bounds = [number(line[name], None, unknown="") for name in ("low", "value", "high")]
+        stocks = [number(line[f"stock_{name}_ha"], 1, unknown="") for name in ("low", "high")]
+        view.add_row(str(line["rule"]), *bounds, *stocks, number(line["effect_pct"], 1, unknown=""))
     _console().print(view)
-
-
-def _decimals(value: object, form: str) -> str:
-    number = float("nan") if value is None else float(str(value))
-    return "" if number != number else format(number, form)  # noqa: PLR0124  (NaN differs from itself)
 
 
 def _console() -> Console:

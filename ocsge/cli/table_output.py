@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ocsge.cli.options import NEW_FILE
+from ocsge.cli.printing import number
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     import pandas as pd
 
     from ocsge.table_files import Profile
 
-FILE = click.Path(exists=True, path_type=Path)
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
 
 def written(command: _Command) -> _Command:
     """Give a command the options ``--output`` and ``--profile``."""
-    output = click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="CSV with every column.")
+    output = click.option("--output", type=NEW_FILE, help="CSV with every column.")
     profile = click.option(
         "--profile",
         type=click.Choice(["machine", "excel-fr"]),
@@ -66,5 +68,5 @@ def _cell(value: object) -> str:
     if pd.isna(value):  # type: ignore[call-overload]
         return ""
     if isinstance(value, float):
-        return f"{value:,.2f}".replace(",", " ")
+        return number(value, 2)
     return str(value)

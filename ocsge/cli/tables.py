@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ocsge.cli.options import NEW_FOLDER, RESULTS, workspace_option
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import duckdb
     import pandas as pd
 
     from ocsge.table_exports import Profile
 
-_WORKSPACE = click.option(
-    "--workspace",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("ocsge-workspace"),
-    show_default=True,
-    help="Folder that holds the results.",
-)
+_WORKSPACE = workspace_option(RESULTS)
 _SHOWN_ROWS = 100
 _SHOWN_CHARACTERS = 60
 
 
 @click.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", type=NEW_FOLDER)
 @_WORKSPACE
 @click.option(
     "--profile",
@@ -37,7 +34,10 @@ _SHOWN_CHARACTERS = 60
 )
 @click.option("--commune", "communes", multiple=True, metavar="INSEE", help="Commune code; repeat for several; all.")
 def export(folder: Path, workspace: Path, profile: Profile, communes: tuple[str, ...]) -> None:
-    """Write the tables of the workspace in FOLDER, each CSV with its Table Schema beside it."""
+    """Write the tables of a workspace: CSV, portal, XLSX.
+
+    They go in FOLDER, each CSV with its Table Schema beside it.
+    """
     from ocsge.table_exports import export_tables
 
     for path in export_tables(workspace, folder, profile=profile, communes=communes or None):
@@ -49,7 +49,10 @@ def export(folder: Path, workspace: Path, profile: Profile, communes: tuple[str,
 @_WORKSPACE
 @click.option("--csv", "as_csv", is_flag=True, help="Print every row as CSV.")
 def sql(statement: str | None, workspace: Path, as_csv: bool) -> None:
-    """Query the tables of the workspace with one SQL STATEMENT, or at a prompt; read only."""
+    """Query the tables of a workspace in DuckDB.
+
+    With one SQL STATEMENT, or at a prompt; read only.
+    """
     from ocsge.errors import ParameterError
     from ocsge.sql import open_views, query
 

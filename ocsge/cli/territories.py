@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ocsge.cli.table_output import FILE, show_table, warn, written
+from ocsge.cli.options import FILE, FOLDER, RESULTS, assume_crs_option, workspace_option
+from ocsge.cli.table_output import show_table, warn, written
 
 if TYPE_CHECKING:
-    from ocsge.table_files import Profile
+    from pathlib import Path
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+    from ocsge.table_files import Profile
 
 
 @click.group()
 def territories() -> None:
-    """Sum communes by territory, by PLU zone, and set official figures beside derived ones."""
+    """Sum by territory and PLU zone; compare with the portal."""
 
 
 @territories.command("sum")
@@ -29,7 +29,7 @@ def territories() -> None:
     help="Territories to sum by.",
 )
 @click.option("--membership", type=FILE, help="CSV: commune_code, cog_year, and the territories of each commune.")
-@click.option("--workspace", type=_FOLDER, help="Folder whose registered ADMIN EXPRESS completes the membership.")
+@click.option("--workspace", type=FOLDER, help="Folder whose registered ADMIN EXPRESS completes the membership.")
 @click.option("--movements", type=FILE, help="CSV of merges and splits of communes, followed first.")
 @click.option("--cog-year", type=int, help="COG of the membership, when it does not say.")
 @written
@@ -69,14 +69,8 @@ def sum_by(
 @click.argument("zones", type=FILE)
 @click.option("--commune", required=True, metavar="INSEE", help="Commune code.")
 @click.option("--millesime", type=int, help="Year; the last one derived if absent.")
-@click.option(
-    "--workspace",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("ocsge-workspace"),
-    show_default=True,
-    help="Folder that holds the results.",
-)
-@click.option("--assume-crs", type=int, metavar="EPSG", help="CRS of a file that declares none.")
+@workspace_option(RESULTS)
+@assume_crs_option("a file that declares")
 @written
 def plu(
     zones: Path,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ocsge.cli.table_output import FILE, show_table, warn, written
+from ocsge.cli.options import AT, FILE, RULES
+from ocsge.cli.table_output import show_table, warn, written
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
+    from pathlib import Path
 
     from ocsge.rules import Rules
     from ocsge.table_files import Profile
@@ -24,10 +25,8 @@ def _law(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--rate", type=click.FloatRange(0, 100), help="Reduction, %, of the territory's documents."),
         click.option("--guaranteed", multiple=True, metavar="INSEE", help="Commune under the guarantee; all; none."),
-        click.option(
-            "--rules", "overlay", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Overlay."
-        ),
-        click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="Date of the rules; today by default."),
+        RULES,
+        AT,
     ):
         command = option(command)
     return command
@@ -35,7 +34,10 @@ def _law(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group()
 def zan() -> None:
-    """Follow the consumption of ENAF (file in m²) against what the ZAN allows."""
+    """Follow the consumption of ENAF against what the ZAN allows.
+
+    The files of ENAF are in m².
+    """
 
 
 @zan.command()
@@ -48,7 +50,7 @@ def trajectory(
     flow: Path | None,
     rate: float | None,
     guaranteed: tuple[str, ...],
-    overlay: Path | None,
+    rules: Path | None,
     at: dt.datetime | None,
     output: Path | None,
     profile: Profile,
@@ -56,7 +58,7 @@ def trajectory(
     """Compare the consumption of ENAF, Cerema's table by commune, with what the tranche allows."""
     from ocsge.zan_files import zan_trajectory
 
-    table = zan_trajectory(enaf, _rules(overlay, at), reduction_pct=rate, guaranteed=guaranteed, flow=flow)
+    table = zan_trajectory(enaf, _rules(rules, at), reduction_pct=rate, guaranteed=guaranteed, flow=flow)
     figures = ["reference", "allowed", "consumed", "projection"]
     columns = ["commune_code", "nom", *(f"enaf_{name}_ha" for name in figures), "compliance"]
     columns += ["net_artificialisation_ha"] if flow else []
@@ -74,7 +76,7 @@ def report(
     changes: Path,
     rate: float | None,
     guaranteed: tuple[str, ...],
-    overlay: Path | None,
+    rules: Path | None,
     at: dt.datetime | None,
     output: Path | None,
     profile: Profile,
@@ -83,7 +85,7 @@ def report(
     from ocsge.zan_files import zan_report
 
     told: list[str] = []
-    table = zan_report(enaf, changes, _rules(overlay, at), reduction_pct=rate, guaranteed=guaranteed, tell=told.append)
+    table = zan_report(enaf, changes, _rules(rules, at), reduction_pct=rate, guaranteed=guaranteed, tell=told.append)
     columns = ["commune_code", "part", "label_fr", "from_year", "to_year", "value", "unit"]
     show_table(table, columns, title="Rapport triennal local (art. R.2231-1 CGCT)", output=output, profile=profile)
     warn(told)

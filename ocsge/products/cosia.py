@@ -21,6 +21,7 @@ from rasterio.windows import Window as RasterWindow
 
 from ocsge.errors import CodeError, CrsError, RasterError
 from ocsge.grid import Grid, Window
+from ocsge.tables import M2_PER_HECTARE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -157,6 +158,26 @@ def check_class_numbers(
             f"{path}: class numbers {unknown} do not exist in the numbering system {numbering!r} "
             f"({min(known)}–{max(known)}); state the right one with --numbering"
         )
+
+
+def meets(tiles: Sequence[RasterTile], grounds: NDArray[np.object_], *, grid: Grid) -> bool:
+    """Return whether a tile shares an area with one of the grounds; a tile that only touches them says nothing."""
+    boxes = np.array([shapely.box(*grid.bounds_of(tile.window)) for tile in tiles], dtype=object)
+    tile, ground = shapely.STRtree(grounds).query(boxes, predicate="intersects")
+    return bool((shapely.area(shapely.intersection(boxes[tile], grounds[ground])) > 0).any())
+
+
+def overlap_warning(tiles: Sequence[RasterTile], *, grid: Grid, window: Window) -> tuple[str, ...]:
+    """Return one line when tiles overlap in a window, with the area that more than one covers; none otherwise."""
+    area_m2, names = overlapped_m2(tiles, grid=grid, window=window)
+    if not names:
+        return ()
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    text = (
+        f"class raster: {len(names)} dalles overlap on {area_m2 / M2_PER_HECTARE:.2f} ha ({shown}); the first by name "
+        "wins, and the area counts once"
+    )
+    return (text,)
 
 
 def overlapped_m2(tiles: Sequence[RasterTile], *, grid: Grid, window: Window) -> tuple[float, list[str]]:

@@ -6,14 +6,22 @@ Nothing pixel-sized is kept: rows become runs, runs become regions, regions a gr
     shapes  polygons as flat arrays, each with the channel and value it paints
     burn    shapes → pixel intervals by an even-odd scanline at pixel centres
     runs    rows of a class raster as runs; cutting and joining windows of runs
+    value_counts  burned zones × class runs → pixels of each class in each zone
+    sweep   what every channel holds along a row, segment by segment
+    spans   sets of pixels as spans of columns: closed, dilated, grouped
     built   built evidence closed, grouped, dissolved or grown
     zone    zone construite from the built ground, on a 1 m lattice
     evidence  class runs × intervals → runs that carry cover, usage, rule, commune
     graph   runs → connected regions → border graph
+    joining  regions of the border graph made one
+    unknown_cover  regions of unknown cover filled from their neighbours
     minimum_areas  undersized regions absorbed, in the order of their areas
     anchor  a second state that starts from the first: same evidence, same answer
-    pieces  regions cut by commune, joined across windows, composition decided
+    pieces  regions cut by commune, joined across windows
+    composition  what a piece is made of decides its final cover
+    adjacency  which pieces share a border, and how long it is
     corners, simplify, polygons  pieces → arcs shared by neighbours → polygons
+    windows  the steps of one window, each from arrays to arrays
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ocsge.regions.anchor import crossed
-from ocsge.regions.evidence import COVERS, OSSATURE_SHIFT
+from ocsge.regions.evidence import COVERS, OSSATURE_SHIFT, cover_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,7 +96,7 @@ def anchored_keys(
     stop[row_ptr[1:] - 1] = pieces.runs.width
     same = (first >= 0) & (second >= 0)
     same[same] = before.pieces.key[first[same]] == pieces.key[second[same]]
-    cover = before.key[first[same]] & 15
+    cover = cover_of(before.key[first[same]])
     place = second[same].astype(np.int64) * COVERS + cover
     count = len(key)
     kept_px = np.bincount(place, weights=(stop - start)[same], minlength=count * COVERS).reshape(count, COVERS)
@@ -113,7 +113,7 @@ def composed_keys(pieces: Pieces, composition: Composition) -> NDArray[np.int32]
     enough of both is composite.
     """
     key = pieces.key
-    cover = key & 15
+    cover = cover_of(key)
     counts = pieces.cover_px
     share = tree_share(pieces, composition)
     wooded = share >= composition.tree_share

@@ -18,10 +18,11 @@ Bits 0–9 are the *key*: connected pixels of one key are one region. :data:`OUT
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 
 from ocsge.regions.runs import Runs
 from ocsge.regions.shapes import Channel
@@ -41,6 +42,7 @@ UNSEEN = 0x3FE
 COVERS = 16
 """Size of the cover axis of the tables: unknown, the leaf covers, and the one that takes the enclosing cover."""
 USAGES = 32
+_COVER_MASK, _USAGE_MASK = COVERS - 1, USAGES - 1
 ABSORB = 15
 """Cover index of what takes the enclosing cover: pools, built specks."""
 MAX_USAGE_RULES, MAX_COMMUNES = 62, 4095
@@ -62,6 +64,18 @@ OVERRIDE, COMPLETE, IGNORE, CORRECTED = 0, 1, 2, 3
 
 ``CORRECTED`` is a correction: the raster is not heard there, not even for a usage, and nothing is built there
 unless the correction says so."""
+
+
+@register_jitable
+def cover_of(key: Any) -> Any:
+    """Return the cover index of a key, or of each key of an array."""
+    return key & _COVER_MASK
+
+
+@register_jitable
+def usage_of(key: Any) -> Any:
+    """Return the usage index of a key, or of each key of an array."""
+    return (key >> USAGE_SHIFT) & _USAGE_MASK
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from ocsge.regions.evidence import ABSORB, COMMUNE_SHIFT, KEY_MASK, OUTSIDE, UNSEEN, ZONE_SHIFT
+from ocsge.regions.evidence import ABSORB, COMMUNE_SHIFT, KEY_MASK, OUTSIDE, UNSEEN, ZONE_SHIFT, cover_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +66,7 @@ def region_graph(evidence: Runs, *, small_px: int | None = None) -> RegionGraph:
     key_of_run[key_of_run == UNSEEN] = OUTSIDE
     label, count = label_runs(evidence.row_ptr, evidence.start, key_of_run, evidence.width, OUTSIDE)
     key, area, in_zone = _measure(evidence.row_ptr, evidence.start, evidence.value, label, count, evidence.width)
-    unknown = np.isin(key & 15, (0, ABSORB))
+    unknown = np.isin(cover_of(key), (0, ABSORB))
     walked = np.ones(count, dtype=np.bool_) if small_px is None else unknown | (area < small_px)
     head, tail, neighbour, length, following = _borders(evidence.row_ptr, evidence.start, label, walked, evidence.width)
     return RegionGraph(label, key, area, in_zone, head, tail, neighbour, length, following)

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from ocsge.regions.evidence import ABSORB, OSSATURE_SHIFT, USAGE_SHIFT
+from ocsge.regions.evidence import ABSORB, OSSATURE_SHIFT, cover_of, usage_of
 from ocsge.regions.graph import RegionGraph, find
 from ocsge.regions.joining import drop_inner, join_all
 from ocsge.regions.unknown_cover import fill_unknown
@@ -92,9 +92,6 @@ class Absorbed:
     key: NDArray[np.int32]
     """(regions,) key of the roots."""
 
-    filled: NDArray[np.bool_]
-    """(regions,) whether the region had no known cover and received one."""
-
 
 def clusters_are_whole(
     graph: RegionGraph, minimum: MinimumAreas, *, cut: NDArray[np.bool_], kept: NDArray[np.bool_]
@@ -119,7 +116,7 @@ def clusters_are_whole(
 
 def _unstable(graph: RegionGraph, minimum: MinimumAreas) -> NDArray[np.bool_]:
     """Return which regions may change: of unknown cover, or below their minimum and not ossature."""
-    cover = graph.key & 15
+    cover = cover_of(graph.key)
     wanted = np.where(graph.in_zone, minimum.zone_px, minimum.elsewhere_px)
     wanted = np.where(cover == minimum.built_cover, minimum.built_px, wanted)
     unknown = (cover == 0) | (cover == ABSORB)
@@ -138,9 +135,7 @@ def absorb(graph: RegionGraph, minimum: MinimumAreas) -> Absorbed:
     minimum
         Minimum areas and weights.
     """
-    cover = graph.key & 15
     key = graph.key.copy()
-    filled = cover == 0
     parent = np.arange(len(key), dtype=np.int32)
     area, zone = graph.area.copy(), graph.in_zone.copy()
     links = (graph.head, graph.tail, graph.neighbour, graph.length, graph.following)
@@ -167,7 +162,7 @@ def absorb(graph: RegionGraph, minimum: MinimumAreas) -> Absorbed:
             built_only,
         )
     root = _roots(parent)
-    return Absorbed(root=root, key=key, filled=filled)
+    return Absorbed(root=root, key=key)
 
 
 @njit(cache=True, nogil=True)
@@ -244,7 +239,7 @@ def _has_built_neighbour(r, key, parent, head, neighbour, following, built_cover
     e = head[r]
     while e >= 0:
         v = find(parent, neighbour[e])
-        if v != r and key[v] & 15 == built_cover:
+        if v != r and cover_of(key[v]) == built_cover:
             return True
         e = following[e]
     return False
@@ -262,7 +257,7 @@ def _add_up_borders(  # type: ignore[no-untyped-def]
     e = head[r]
     while e >= 0:
         v = find(parent, neighbour[e])
-        if v != r and (wanted_cover < 0 or key[v] & 15 == wanted_cover):
+        if v != r and (wanted_cover < 0 or cover_of(key[v]) == wanted_cover):
             k = key[v]
             if border[k] == 0:
                 touched[n] = k
@@ -282,10 +277,10 @@ def _best_key(  # type: ignore[no-untyped-def]
         k = touched[t]
         if k & _OSSATURE_BIT:
             weight = into_ossature
-        elif k & 15 == built_cover and own & 15 != built_cover:
+        elif cover_of(k) == built_cover and cover_of(own) != built_cover:
             weight = into_built
         else:
-            weight = cover_weight[own & 15, k & 15] + usage_weight[(own >> USAGE_SHIFT) & 31, (k >> USAGE_SHIFT) & 31]
+            weight = cover_weight[cover_of(own), cover_of(k)] + usage_weight[usage_of(own), usage_of(k)]
         score = border[k] * np.int64(weight)
         if score > best_score or (
             score == best_score and (border[k] > border[best] or (border[k] == border[best] and k < best))
@@ -304,7 +299,7 @@ def _push_built_neighbours(  # type: ignore[no-untyped-def]
     e = head[r]
     while e >= 0:
         v = find(parent, neighbour[e])
-        if key[v] & 15 == built_cover and area[v] < built_px:
+        if cover_of(key[v]) == built_cover and area[v] < built_px:
             heapq.heappush(heap, (area[v], np.int64(v)))
         e = following[e]
 
@@ -342,14 +337,14 @@ def _merge(  # type: ignore[no-untyped-def]  # noqa: PLR0917
         for m in range(first_member[c], first_member[c + 1]):
             i = members[m]
             if parent[i] == i and key[i] & _OSSATURE_BIT == 0 and area[i] < max(elsewhere_px, built_px):
-                if built_only and key[i] & 15 != built_cover:
+                if built_only and cover_of(key[i]) != built_cover:
                     continue
                 heap.append((area[i], np.int64(i)))
         heapq.heapify(heap)
         while len(heap) > 0:
             a, first = heapq.heappop(heap)
             r = np.int32(first)
-            built = key[r] & 15 == built_cover
+            built = cover_of(key[r]) == built_cover
             if parent[r] != r or area[r] != a or (built_only and not built):
                 continue
             among_built = False
@@ -367,7 +362,7 @@ def _merge(  # type: ignore[no-untyped-def]  # noqa: PLR0917
             best = _best_key(
                 key[r], border, touched, n, built_cover, cover_weight, usage_weight, into_built, into_ossature
             )
-            if best & 15 == built_cover and not built:
+            if cover_of(best) == built_cover and not built:
                 _push_built_neighbours(heap, r, key, parent, area, head, neighbour, following, built_cover, built_px)
             r = join_all(r, best, key, parent, area, zone, head, tail, neighbour, following)
             if key[r] & _OSSATURE_BIT == 0 and area[r] < max(elsewhere_px, built_px):

@@ -24,6 +24,7 @@ from ocsge.regions.evidence import (
     PARK_SHIFT,
     RULE_SHIFT,
     ZONE_SHIFT,
+    cover_of,
 )
 from ocsge.regions.graph import RegionGraph, label_runs
 from ocsge.regions.runs import Runs, first_of_equals, joined
@@ -165,24 +166,6 @@ def _filled(evidence: Runs, state: Runs, cut: tuple[int, int, int, int]) -> Piec
     return Pieces(state, label, values, cover_px, rule_px, flag_px, in_zone)
 
 
-def nothing(window: Window) -> Pieces:
-    """Return the pieces of a window that lies wholly outside the domain."""
-    return Pieces(
-        runs=Runs(
-            row_ptr=np.arange(window.height + 1, dtype=np.int64),
-            start=np.zeros(window.height, dtype=np.int32),
-            value=np.full(window.height, OUTSIDE, dtype=np.uint32),
-            width=window.width,
-        ),
-        label=np.full(window.height, -1, dtype=np.int32),
-        value=np.empty(0, dtype=np.uint32),
-        cover_px=np.empty((0, COVERS), dtype=np.int64),
-        rule_px=np.empty((0, _RULES), dtype=np.int64),
-        flag_px=np.empty((0, _FLAGS), dtype=np.int64),
-        in_zone=np.empty(0, dtype=np.bool_),
-    )
-
-
 def stitched(parts: list[tuple[Window, Pieces]], *, window: Window) -> Pieces:
     """Return the pieces of ``window`` from windows that tile it; a piece over a seam becomes one."""
     if len(parts) == 1 and parts[0][0] == window:
@@ -290,7 +273,7 @@ def _accumulate(  # type: ignore[no-untyped-def]
                 a = end
                 if g < 0:
                     continue
-                cover_px[g, v & 15] += size
+                cover_px[g, cover_of(v)] += size
                 rule_px[g, (v >> RULE_SHIFT) & CORRECTED_RULE] += size
                 park, photovoltaic = (v >> PARK_SHIFT) & 1, (v >> (PARK_SHIFT + 1)) & 1
                 if park:

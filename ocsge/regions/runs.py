@@ -80,14 +80,6 @@ def runs_of_strips(strips: Iterable[NDArray[np.uint8]], *, width: int) -> Runs:
     )
 
 
-def dense(runs: Runs) -> NDArray[np.uint32]:
-    """Return the (height, width) array the runs stand for; for tests and small windows."""
-    stop = np.empty(len(runs.start), dtype=np.int64)
-    stop[:-1] = runs.start[1:]
-    stop[runs.row_ptr[1:] - 1] = runs.width
-    return np.repeat(runs.value, stop - runs.start).reshape(runs.height, runs.width)
-
-
 def without_repeats(runs: Runs) -> Runs:
     """Return the runs with equal neighbours of a row made one."""
     row_ptr, kept = first_of_equals(runs.row_ptr, runs.value)

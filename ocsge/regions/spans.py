@@ -115,17 +115,17 @@ def _widened(ptr, start, stop, by):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def closed(ptr, start, stop, radius):  # type: ignore[no-untyped-def]
     """Morphological closing by a square of half-side ``radius`` pixels; nothing is built outside the window."""
-    pad = 2 * radius
+    halo_px = 2 * radius
     height = len(ptr) - 1
-    padded = np.zeros(height + 2 * pad + 1, np.int64)
-    padded[pad : pad + height + 1] = ptr
-    padded[pad + height + 1 :] = ptr[height]
-    p, s, e = _widened(padded, start, stop, radius)
+    with_halo = np.zeros(height + 2 * halo_px + 1, np.int64)
+    with_halo[halo_px : halo_px + height + 1] = ptr
+    with_halo[halo_px + height + 1 :] = ptr[height]
+    p, s, e = _widened(with_halo, start, stop, radius)
     p, s, e = _window_of_rows(p, s, e, radius, True)
     p, s, e = _widened(p, s, e, -radius)
     p, s, e = _window_of_rows(p, s, e, radius, False)
-    first, last = p[pad], p[pad + height]
-    return p[pad : pad + height + 1] - first, s[first:last].copy(), e[first:last].copy()
+    first, last = p[halo_px], p[halo_px + height]
+    return p[halo_px : halo_px + height + 1] - first, s[first:last].copy(), e[first:last].copy()
 
 
 @njit(cache=True, nogil=True)

@@ -7,7 +7,7 @@ import heapq
 import numpy as np
 from numba import njit
 
-from ocsge.regions.evidence import ABSORB, OSSATURE_SHIFT, USAGE_SHIFT
+from ocsge.regions.evidence import ABSORB, OSSATURE_SHIFT, USAGE_SHIFT, cover_of, usage_of
 from ocsge.regions.graph import find
 from ocsge.regions.joining import join_all
 
@@ -22,17 +22,17 @@ def _key_for_unknown(  # type: ignore[no-untyped-def]
 
     Only what it lacks comes from the longest border: the cover, the usage of a large one, or both at once.
     """
-    usage = (key[r] >> USAGE_SHIFT) & 31
+    usage = usage_of(key[r])
     n = 0
     e = head[r]
     while e >= 0:
         v = find(parent, neighbour[e])
-        cover = key[v] & 15
+        cover = cover_of(key[v])
         if v != r and cover not in (0, ABSORB):
             if usage:
                 k = cover
             elif large:
-                k = (key[v] >> USAGE_SHIFT) & 31
+                k = usage_of(key[v])
             else:
                 k = key[v] & ~_OSSATURE_BIT
             if border[k] == 0:
@@ -62,13 +62,13 @@ def fill_unknown(  # type: ignore[no-untyped-def]
 ):
     """Step 1: give every region of unknown cover the cover, or the whole key, of its longest border."""
     for r in range(len(key)):
-        large = key[r] & 15 == ABSORB and area[r] >= absorb_px
-        if parent[r] == r and large and (key[r] >> USAGE_SHIFT) & 31:
+        large = cover_of(key[r]) == ABSORB and area[r] >= absorb_px
+        if parent[r] == r and large and usage_of(key[r]):
             wanted = (key[r] & ~15) | absorb_cover
             join_all(r, wanted, key, parent, area, zone, head, tail, neighbour, following)
     heap = [(np.int64(0), np.int64(0)) for _ in range(0)]
     for r in range(len(key)):
-        if parent[r] == r and key[r] & 15 in (0, ABSORB):
+        if parent[r] == r and cover_of(key[r]) in (0, ABSORB):
             heap.append((area[r], np.int64(r)))  # noqa: PERF401 - a typed list for the compiler
     border = np.zeros(1024, np.int64)
     touched = np.empty(1024, np.int32)
@@ -80,7 +80,7 @@ def fill_unknown(  # type: ignore[no-untyped-def]
         while len(heap) > 0:
             a, i = heapq.heappop(heap)
             region = np.int32(i)
-            large = key[region] & 15 == ABSORB and a >= absorb_px
+            large = cover_of(key[region]) == ABSORB and a >= absorb_px
             wanted = _key_for_unknown(
                 region, large, absorb_cover, border, touched, key, parent, head, neighbour, length, following
             )

@@ -51,15 +51,6 @@ class WindowRegions:
     """No cluster of unstable regions cut by the edge of the domain reaches the territory."""
 
 
-@dataclass(frozen=True, slots=True)
-class CorePieces:
-    """Pieces of a core; whether its halo and the run's context were wide enough, as in :class:`WindowRegions`."""
-
-    pieces: Pieces
-    halo_is_enough: bool
-    context_is_enough: bool
-
-
 def built_ground(
     classes: Runs | None, shapes: Shapes, *, grid: Grid, window: Window, core: Window, engine: EngineRules
 ) -> Runs:
@@ -85,32 +76,7 @@ def evidence_of_window(
     zone_window: Window,
     engine: EngineRules,
 ) -> Runs:
-    """Return the evidence of ``window``; parameters as :func:`pieces_of_core`. It is local: windows need no halo."""
-    intervals = _together(
-        [
-            burn(shapes, grid=grid, window=window),
-            as_intervals(built, channel=Channel.BUILT_GROUND),
-            zone_intervals(zone, zone_window=zone_window, window=window, pixels_per_m=grid.pixels_per_m),
-        ]
-    )
-    return evidence_runs(classes, intervals, width=window.width, tables=engine.tables)
-
-
-def pieces_of_core(
-    classes: Runs | None,
-    built: Runs,
-    zone: Runs,
-    shapes: Shapes,
-    *,
-    grid: Grid,
-    window: Window,
-    core: Window,
-    whole: Window,
-    zone_window: Window,
-    territory: NDArray[np.bool_],
-    engine: EngineRules,
-) -> CorePieces:
-    """Return the pieces of ``core``, merged with the halo of ``window``.
+    """Return the evidence of ``window``. It is local: windows need no halo.
 
     Parameters
     ----------
@@ -122,22 +88,19 @@ def pieces_of_core(
         Zone construite on 1 m cells, and where those cells lie.
     shapes
         Evidence to burn.
-    grid, window, core, whole
-        The lattice, the window read, the part kept, and the window of the whole run.
-    territory
-        (communes + 1,) whether each commune position belongs to the territory asked for.
+    grid, window
+        The lattice, and the window read.
     engine
         Rules in pixels.
     """
-    evidence = evidence_of_window(
-        classes, built, zone, shapes, grid=grid, window=window, zone_window=zone_window, engine=engine
+    intervals = _together(
+        [
+            burn(shapes, grid=grid, window=window),
+            as_intervals(built, channel=Channel.BUILT_GROUND),
+            zone_intervals(zone, zone_window=zone_window, window=window, pixels_per_m=grid.pixels_per_m),
+        ]
     )
-    regions = regions_of_window(evidence, window=window, core=core, whole=whole, territory=territory, engine=engine)
-    return CorePieces(
-        pieces=pieces_of_regions(evidence, regions, window=window, core=core, engine=engine),
-        halo_is_enough=regions.halo_is_enough,
-        context_is_enough=regions.context_is_enough,
-    )
+    return evidence_runs(classes, intervals, width=window.width, tables=engine.tables)
 
 
 def regions_of_window(
@@ -149,7 +112,19 @@ def regions_of_window(
     territory: NDArray[np.bool_],
     engine: EngineRules,
 ) -> WindowRegions:
-    """Return the regions of ``window`` before any is absorbed; parameters as :func:`pieces_of_core`."""
+    """Return the regions of ``window`` before any is absorbed.
+
+    Parameters
+    ----------
+    evidence
+        Of :func:`evidence_of_window`.
+    window, core, whole
+        The window read, the part kept, and the window of the whole run.
+    territory
+        (communes + 1,) whether each commune position belongs to the territory asked for.
+    engine
+        Rules in pixels.
+    """
     graph = region_graph(evidence, small_px=engine.minimum.largest_px)
     sides = (
         window.row > whole.row,

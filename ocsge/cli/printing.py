@@ -1,0 +1,50 @@
+"""How commands print: numbers, and progress on the terminal."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_UNKNOWN = frozenset({"", "None", "nan", "<NA>"})
+"""How a null reads as a text, by its type."""
+
+
+def number(value: object, decimals: int | None, *, unknown: str = "–") -> str:
+    """Return a number for a reader, thousands apart.
+
+    Parameters
+    ----------
+    value
+        The number; None, NaN and NA are unknown.
+    decimals
+        Decimals shown; None shows those it has, thousands together.
+    unknown
+        What stands for an unknown number.
+
+    Examples
+    --------
+    >>> number(1279.31, 1), number(25.0, None), number(None, 1)
+    ('1 279.3', '25', '–')
+    """
+    if str(value) in _UNKNOWN:
+        return unknown
+    form = "g" if decimals is None else f",.{decimals}f"
+    return format(float(str(value)), form).replace(",", " ")
+
+
+@contextmanager
+def progress(stage: str, *, total: int | None = None) -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar on stderr when that is a terminal, and give the function that moves it: stage, done, total."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    messages = Console(stderr=True)
+    columns = (TextColumn("{task.description:<18}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    with Progress(
+        *columns, TimeElapsedColumn(), console=messages, transient=True, disable=not messages.is_terminal
+    ) as bar:
+        task = bar.add_task(stage, total=total)
+        yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
