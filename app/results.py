@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocsge.errors import DataError
 from ocsge.store import Workspace
+from ocsge.version_layout import PART, RUN, pair_partition_of, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
 
 WORKSPACE_VARIABLE = "OCSGE_WORKSPACE"
 """Environment variable by which ``ocsge app`` says which workspace to open."""
-
-_OFFLINE: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
 
 
 NAME_VARIABLE = "OCSGE_WORKSPACE_NAME"
@@ -86,11 +82,11 @@ class Results:
 
     def polygon(self, commune: str, millesime: int, polygon_id: str) -> dict[str, Any] | None:
         """Return the columns of a polygon at a millésime, geometry left out, or None."""
-        return self._row(self._part("polygons", commune, f"millesime={millesime}"), polygon_id)
+        return self._row(self._file("polygons", commune, str(millesime), PART), polygon_id)
 
     def polygons_file(self, commune: str, millesime: int) -> Path:
         """Return the GeoParquet of the polygons of a commune at a millésime; it need not exist."""
-        return self._part("polygons", commune, f"millesime={millesime}")
+        return self._file("polygons", commune, str(millesime), PART)
 
     def largest_polygons(self, commune: str, millesime: int, *, most: int = 300) -> pd.DataFrame:
         """Read id, codes, area and state of the largest polygons of a commune, largest first."""
@@ -109,7 +105,7 @@ class Results:
         """Read what changed in a commune between two millésimes: one row a piece that gained or lost, largest first."""
         import pandas as pd  # noqa: PLC0415
 
-        path = self._part("changes", commune, f"millesimes={pair[0]}-{pair[1]}")
+        path = self._file("changes", commune, f"{pair[0]}-{pair[1]}", PART)
         if not path.is_file():
             return pd.DataFrame()
         return self._query(
@@ -120,18 +116,37 @@ class Results:
 
     def provenance(self, commune: str, millesime: int) -> dict[str, Any]:
         """Return where the result of a commune at a millésime comes from; empty when there is none."""
-        path = self.version / "runs" / f"commune_code={commune}" / f"millesime={millesime}" / "run.json"
+        path = self._file("runs", commune, str(millesime), RUN)
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         return found
 
     def map_file(self, commune: str, when: str) -> Path | None:
         """Return the map file of a commune at ``2022`` or over ``2019-2022``, gzipped GeoJSON, or None."""
-        kind, name = ("millesimes", "changes") if "-" in when else ("millesime", "polygons")
-        path = self._part("maps", commune, f"{kind}={when}", name=f"{name}.geojson.gz")
+        path = self._file("maps", commune, when, f"{'changes' if '-' in when else 'polygons'}.geojson.gz")
         return path if path.is_file() else None
 
-    def _part(self, table: str, commune: str, folder: str, *, name: str = "part.parquet") -> Path:
-        return self.version / table / f"commune_code={commune}" / folder / name
+    def communes_file(self) -> Path | None:
+        """Return the map file of every commune of the version, gzipped GeoJSON, or None."""
+        path = self.version / "communes.geojson.gz"
+        return path if path.is_file() else None
+
+    def shape_count(self, commune: str, when: str) -> int:
+        """Return how many shapes the map of a commune at ``2022`` or over ``2019-2022`` holds."""
+        table, where = ("changes", "WHERE change <> 'none'") if "-" in when else ("polygons", "")
+        path = self._file(table, commune, when, PART)
+        if not path.is_file():
+            return 0
+        counted = f"SELECT count(*) AS shapes FROM read_parquet(?, hive_partitioning = false) {where}"  # noqa: S608
+        return int(self._query(counted, [str(path)])["shapes"].iloc[0])
+
+    def _file(self, kind: str, commune: str, when: str, name: str) -> Path:
+        """Return where a file of a commune at ``2022`` or over ``2019-2022`` stands, there or not."""
+        first, _, second = when.partition("-")
+        if second:
+            return (
+                self.version / pair_partition_of(commune, (int(first), int(second)), perimetre=None, kind=kind) / name
+            )
+        return self.version / partition_of(commune, int(first), perimetre=None, kind=kind) / name
 
     def _row(self, path: Path, row_id: str) -> dict[str, Any] | None:
         if not path.is_file():
@@ -166,6 +181,6 @@ def current_results() -> Results:
 
 @lru_cache(maxsize=1)
 def _engine() -> duckdb.DuckDBPyConnection:
-    import duckdb  # noqa: PLC0415  (not needed to answer for a map)
+    from ocsge.pixel_sums import open_duckdb  # noqa: PLC0415  (not needed to answer for a map)
 
-    return duckdb.connect(config=_OFFLINE)
+    return open_duckdb()

@@ -1,22 +1,35 @@
-"""Routes of the server that give the maps their data: prepared files, streamed as they are."""
+"""Routes of the server that give the maps their data: prepared files, tiles cut from them, and what draws them."""
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 
+from app.answers import BRIEF, GONE, UNKNOWN, answer, refused
+from app.basemaps import BASEMAPS
 from app.results import Results, workspace_path
+from app.tiles import MAX_ZOOM, tile
 from ocsge.errors import OcsgeError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.responses import Response
 
 _VERSION = re.compile(r"[0-9a-f]{16}")
 _COMMUNE = re.compile(r"[0-9][0-9AB][0-9]{3}")
 _WHEN = re.compile(r"[0-9]{4}(-[0-9]{4})?")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,6}")
+_PARTS = ("cartes", "tuiles", "outils", "fond")
+_GEOJSON = "application/geo+json"
+_TILE = "application/vnd.mapbox-vector-tile"
+_WORKER = Path(__file__).with_name("static") / "mvt-worker.js"
+TILE_WORKER_URL = "/outils/mvt-worker.js"
+"""Address of the script that reads tiles in the browser: ``loadOptions`` ``mvt.workerUrl`` of a layer of tiles."""
 
 
 def map_url(results: Results, commune: str, when: str) -> str:
@@ -24,25 +37,103 @@ def map_url(results: Results, commune: str, when: str) -> str:
     return f"/cartes/{results.id}/{commune}/{when}.geojson"
 
 
+def communes_url(results: Results) -> str:
+    """Return the address of the map file of every commune of the version."""
+    return f"/cartes/{results.id}/communes.geojson"
+
+
 async def serve_map(request: Request) -> Response:
-    """Answer with a map file of a version: gzipped GeoJSON in EPSG:4326, never to change."""
-    version, commune, when = (request.path_params[name] for name in ("version", "commune", "when"))
-    if not (_VERSION.fullmatch(version) and _COMMUNE.fullmatch(commune) and _WHEN.fullmatch(when)):
-        return PlainTextResponse("Adresse inconnue.", status_code=404)
-    try:
-        folder = workspace_path() / "versions" / version
-    except OcsgeError:
-        return PlainTextResponse("Aucun espace de travail.", status_code=404)
-    path = Results(folder).map_file(commune, when)
+    """Answer with the map file of a commune: GeoJSON in EPSG:4326, never to change."""
+    results, commune, when = _asked(request)
+    if results is None:
+        return refused()
+    return await _map_answer(request, results.map_file(commune, when), f"{results.id}-{commune}-{when}")
+
+
+async def serve_communes(request: Request) -> Response:
+    """Answer with the outlines and figures of every commune of a version."""
+    results = _version(request)
+    if results is None:
+        return refused()
+    return await _map_answer(request, results.communes_file(), f"{results.id}-communes")
+
+
+async def serve_tile(request: Request) -> Response:
+    """Answer with a vector tile of the map of a commune; empty where it shows nothing."""
+    results, commune, when = _asked(request)
+    texts = [request.path_params[name] for name in "zxy"]
+    if results is None or not all(_NUMBER.fullmatch(text) for text in texts):
+        return refused()
+    z, x, y = map(int, texts)
+    if z > MAX_ZOOM or max(x, y) >= 2**z:
+        return refused()
+    path = results.map_file(commune, when)
     if path is None:
-        return PlainTextResponse("Carte absente de cette version ; rechargez la page.", status_code=404)
-    etag = f'"{version}-{commune}-{when}"'
-    headers = {"ETag": etag, "Cache-Control": "private, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
-    if request.headers.get("if-none-match") == etag:
-        return Response(status_code=304, headers=headers)
-    return FileResponse(
-        path, media_type="application/geo+json", headers={**headers, "Content-Encoding": "gzip"}, filename=None
-    )
+        return refused(GONE)
+    try:
+        content = await run_in_threadpool(tile, path, z, x, y)
+    except FileNotFoundError:
+        return refused(GONE)
+    return answer(request, content, tag=f"{results.id}-{commune}-{when}-{z}-{x}-{y}", media_type=_TILE)
 
 
-ROUTES = [Route("/cartes/{version}/{commune}/{when}.geojson", serve_map, methods=["GET"])]
+async def serve_tile_worker(request: Request) -> Response:
+    """Answer with the script that reads tiles in the browser."""
+    content = await run_in_threadpool(_WORKER.read_bytes)
+    return answer(request, content, tag=f"worker-{len(content)}", media_type="text/javascript", keep=BRIEF)
+
+
+async def serve_basemap(request: Request) -> Response:
+    """Answer with the style of a basemap, which names the tiles of IGN: the browser asks IGN for them."""
+    style = BASEMAPS.get(request.path_params["name"])
+    if style is None:
+        return refused()
+    content = json.dumps(style, ensure_ascii=False, separators=(",", ":")).encode()
+    return answer(request, content, tag=f"fond-{len(content)}", media_type="application/json", keep=BRIEF)
+
+
+async def serve_nothing(request: Request) -> Response:  # noqa: ARG001  (the form of a route)
+    """Answer that there is nothing at an address: the page of the dashboard would be taken for data."""
+    return refused(UNKNOWN)
+
+
+def _version(request: Request) -> Results | None:
+    """Return the version that an address names; None when it is none, or there is no workspace."""
+    version = request.path_params["version"]
+    if not _VERSION.fullmatch(version):
+        return None
+    try:
+        return Results(workspace_path() / "versions" / version)
+    except OcsgeError:
+        return None
+
+
+def _asked(request: Request) -> tuple[Results | None, str, str]:
+    """Return the version, commune and time that an address names; no version when one of them cannot be."""
+    commune, when = request.path_params["commune"], request.path_params["when"]
+    if not (_COMMUNE.fullmatch(commune) and _WHEN.fullmatch(when)):
+        return None, commune, when
+    return _version(request), commune, when
+
+
+async def _map_answer(request: Request, path: Path | None, tag: str) -> Response:
+    try:
+        content = b"" if path is None else await run_in_threadpool(path.read_bytes)
+    except FileNotFoundError:  # the version was removed after it was looked for
+        path = None
+    if path is None:
+        return refused(GONE)
+    return answer(request, content, tag=tag, media_type=_GEOJSON, gzipped=True)
+
+
+ROUTES = [
+    Route("/cartes/{version}/communes.geojson", serve_communes, methods=["GET"]),
+    Route("/cartes/{version}/{commune}/{when}.geojson", serve_map, methods=["GET"]),
+    Route("/tuiles/{version}/{commune}/{when}/{z}/{x}/{y}.mvt", serve_tile, methods=["GET"]),
+    Route(TILE_WORKER_URL, serve_tile_worker, methods=["GET"]),
+    Route("/fond/{name}.json", serve_basemap, methods=["GET"]),
+    *(
+        Route(f"/{part}/{{rest:path}}", serve_nothing, methods=["GET"])
+        for part in ("cartes", "tuiles", "outils", "fond")
+    ),
+]

@@ -5,6 +5,9 @@
     polygons/commune_code=12174/millesime=2022/part.parquet   GeoParquet, one partition a commune and millésime
     tables/commune_code=12174/millesime=2022/stock.parquet, stock_long.parquet
     runs/commune_code=12174/millesime=2022/run.json           provenance
+    maps/commune_code=12174/millesime=2022/polygons.geojson.gz     the same polygons for the maps of the dashboard
+    maps/commune_code=12174/millesime=2022/outline.parquet         outline of the commune
+    communes.geojson.gz                                       outlines and figures of every commune of the version
     communes/12174_2022.gpkg, .qml                            the same polygons with IGN's field names and styles
     communes/12174_2022_couverture.png, _artificialisation.png
     stock.parquet, stock_long.parquet                         every partition of the version
@@ -14,13 +17,15 @@ Of a pair of millésimes::
 
     changes/commune_code=12174/millesimes=2019-2022/part.parquet   the coverage that carries both states
     tables/commune_code=12174/millesimes=2019-2022/flow.parquet, change_matrix.parquet
+    maps/commune_code=12174/millesimes=2019-2022/changes.geojson.gz
     communes/12174_2019-2022.gpkg, .qml, _changement.png
     flow.parquet, flow.csv, flow_excel.csv, change_matrix.…        every pair of the version
 
 A pair stands as long as both of its states: deriving one of them anew, apart, removes it.
 
 Results limited by a perimeter stand under ``perimetre=NAME/``, NAME being its file's and a digest of its ground: they
-replace neither those of whole communes nor those of another perimeter.
+replace neither those of whole communes nor those of another perimeter. They have no map file: the dashboard shows whole
+communes.
 """
 
 from __future__ import annotations
@@ -29,9 +34,11 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
+import geopandas as gpd
 import pandas as pd
 
 from ocsge.export import change_fields, write_gpkg, write_json, write_parquet
+from ocsge.map_files import changes_geojson, communes_geojson, polygons_geojson
 from ocsge.publish import publish
 from ocsge.styles import artif_style, change_style, couverture_style
 from ocsge.table_files import write_csv
@@ -54,8 +61,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    import geopandas as gpd
-
     from ocsge.rules import Rules
     from ocsge.states import Measured, MeasuredPair, MeasuredState
     from ocsge.store import Workspace
@@ -69,7 +74,9 @@ _TABLES: tuple[tuple[str, Schema, tuple[tuple[str, Profile], ...]], ...] = (
     ("change_matrix", CHANGE_MATRIX, (("change_matrix.csv", "machine"),)),
 )
 """Each table, and the files that hold its rows of every partition."""
-_COMBINED = frozenset(
+_OUTLINE = "outline.parquet"
+_COMMUNES = "communes.geojson.gz"
+_COMBINED = frozenset({_COMMUNES}).union(
     name
     for _, _, outputs in _TABLES
     for output, _ in outputs
@@ -110,7 +117,7 @@ def publish_results(workspace: Workspace, results: Measured, *, rules: Rules) ->
 
     def carry(relative: Path) -> bool:
         """Return whether a file of the current version goes into the new one."""
-        if relative.name in _COMBINED:
+        if relative.name in _COMBINED and "tables" not in relative.parts:  # a partition has the name of its whole
             return False
         if perimetre is not None and perimetre_of(relative) == perimetre:
             # nothing of an earlier run of this ground stays at these millésimes, whichever commune it was in
@@ -124,11 +131,12 @@ def publish_results(workspace: Workspace, results: Measured, *, rules: Rules) ->
             for state in results.states:
                 _write_commune(folder, code, results, state, rules)
             for pair in results.pairs:
-                _write_pair(folder, code, results, pair)
+                _write_pair(folder, code, results, pair, rules)
         combine_tables(folder / results_root(perimetre))
         for other in result_roots(folder):
             if not (other / "stock.csv").exists() and (other / "tables").is_dir():
                 combine_tables(other)
+        _write_communes(folder)
 
     return workspace.publish_version(fill, key=results.key, carry=carry)
 
@@ -160,8 +168,14 @@ def _write_commune(folder: Path, code: str, results: Measured, state: MeasuredSt
     for name, table in (("stock", state.stock), ("stock_long", state.stock_long)):
         rows = table[table["commune_code"] == code]
         publish(place("tables") / f"{name}.parquet", partial(rows.to_parquet, index=False))
+    outline = results.domain.communes.loc[results.domain.communes["commune_code"] == code, ["commune_code", "geometry"]]
+    if perimetre is None and len(outline):
+        write_parquet(outline, place("maps") / _OUTLINE)
     if polygons.empty:
         return
+    if perimetre is None:
+        content = polygons_geojson(polygons, rules=rules)
+        publish(place("maps") / "polygons.geojson.gz", lambda temporary: temporary.write_bytes(content))
     write_parquet(polygons, place("polygons") / PART, provenance={"key": results.key})
     leaves = [entry for entry in rules.couvertures if entry.is_leaf]
     colours = {entry.code: entry.colour for entry in leaves}
@@ -205,7 +219,7 @@ def _notes(polygons: gpd.GeoDataFrame, flags: Sequence[str]) -> list[str]:
     return notes
 
 
-def _write_pair(folder: Path, code: str, results: Measured, pair: MeasuredPair) -> None:
+def _write_pair(folder: Path, code: str, results: Measured, pair: MeasuredPair, rules: Rules) -> None:
     """Write the coverage, tables and map of a commune over a pair of millésimes."""
     perimetre, years = results.domain.perimetre, "-".join(map(str, pair.millesimes))
 
@@ -219,6 +233,9 @@ def _write_pair(folder: Path, code: str, results: Measured, pair: MeasuredPair) 
     changes = pair.changes[pair.changes["commune_code"] == code].reset_index(drop=True)
     if changes.empty:
         return
+    if perimetre is None:
+        content = changes_geojson(changes, rules=rules)
+        publish(place("maps") / "changes.geojson.gz", lambda temporary: temporary.write_bytes(content))
     write_parquet(changes, place("changes") / PART, provenance={"key": results.key})
     files = folder / results_root(perimetre) / "communes"
     files.mkdir(exist_ok=True)
@@ -284,3 +301,18 @@ def combine_tables(folder: Path) -> None:
         publish(folder / f"{name}.parquet", partial(table.to_parquet, index=False))
         for output, profile in outputs:
             write_csv(table, folder / output, profile=profile, schema=schema)
+
+
+def _write_communes(folder: Path) -> None:
+    """Write the outlines and figures of every commune of a version, for the map that compares them."""
+    paths = partition_files(folder, "maps", _OUTLINE)
+    if not paths:
+        return
+    latest = {path.parents[1]: path for path in paths}  # of each commune, the last millésime
+    flow = folder / "flow.parquet"
+    content = communes_geojson(
+        [gpd.read_parquet(path) for path in latest.values()],
+        pd.read_parquet(folder / "stock.parquet"),
+        pd.read_parquet(flow) if flow.is_file() else pd.DataFrame(),
+    )
+    publish(folder / _COMMUNES, lambda temporary: temporary.write_bytes(content))

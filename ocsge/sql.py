@@ -51,7 +51,7 @@ def open_views(workspace: Path | str) -> duckdb.DuckDBPyConnection:
     """
     version = current_version(workspace)
     connection = open_duckdb()
-    _load_spatial(connection)
+    load_spatial(connection)
     for name in STORED:
         if paths := files_of(version, name):
             _register(connection, name, paths)
@@ -88,8 +88,14 @@ def _quoted(column: str) -> str:
     return column.replace('"', '""')
 
 
-def _load_spatial(connection: duckdb.DuckDBPyConnection) -> None:
-    """Load the spatial extension that is installed beside DuckDB, by its path: nothing is fetched."""
+def load_spatial(connection: duckdb.DuckDBPyConnection) -> None:
+    """Load the spatial extension that is installed beside DuckDB, by its path: nothing is fetched.
+
+    Raises
+    ------
+    OcsgeError
+        When it is not installed.
+    """
     package = find_spec(_SPATIAL)
     places = [Path(place) for place in package.submodule_search_locations or ()] if package else []
     files = [path for place in places for path in place.rglob("spatial.duckdb_extension")]

@@ -344,6 +344,8 @@ def _measured(
     for place, (first, second) in enumerate(pairwise(states)):
         tell("flow", place, len(states) - 1)
         changes = change_coverage(first, second, domain=domain, rules=rules)
+        years = f"{first.millesime}-{second.millesime}"
+        changes.insert(0, "id", _identifiers(changes["commune_code"], years))
         pairs.append(
             MeasuredPair(
                 millesimes=(first.millesime, second.millesime),
@@ -422,10 +424,10 @@ def _measured_state(
     )
 
 
-def _identifiers(commune_code: pd.Series, millesime: int) -> pd.Series:
-    """Return an identifier for each polygon: commune, millésime, and rank in the row order of first pixels."""
+def _identifiers(commune_code: pd.Series, when: int | str) -> pd.Series:
+    """Return an identifier for each polygon: commune, millésime or pair, and rank in the row order of first pixels."""
     rank = commune_code.groupby(commune_code, sort=False).cumcount() + 1
-    return commune_code + f"-{millesime}-" + rank.astype("str").str.zfill(6)
+    return commune_code + f"-{when}-" + rank.astype("str").str.zfill(6)
 
 
 def _named_communes(domain: Domain, polygons: gpd.GeoDataFrame) -> pd.DataFrame:

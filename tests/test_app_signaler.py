@@ -162,8 +162,8 @@ def test_a_polygon_that_is_gone_is_refused_and_a_broken_layer_told(workspace: Pa
 
 def test_what_is_refused_is_said_in_french_without_a_path() -> None:
     for kind in (WorkspaceBusyError, OutputError, LayerError, DataError, OcsgeError):
-        said = corrections.why_refused(kind("/home/somebody/w/corrections.gpkg: refused"))
-        assert "/home" not in said
+        said = corrections.why_refused(kind("/srv/mairie/corrections.gpkg: refused"))
+        assert "/srv" not in said
         assert said.endswith((".", "décrit."))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import time
@@ -156,6 +157,11 @@ def test_another_commune_stands_beside_the_first(
     both = pd.read_csv(second.version / "stock.csv", dtype={"commune_code": "str"})
     assert list(both["commune_code"]) == [CODE, OTHER]
     assert list(both["nom"]) == ["Ouest", "Est"]
+    outlines = json.loads(gzip.decompress((second.version / "communes.geojson.gz").read_bytes()))["features"]
+    assert [(one["properties"]["code"], one["properties"]["nom"]) for one in outlines] == [
+        (CODE, "Ouest"),
+        (OTHER, "Est"),
+    ]
     assert both["surface_ha"].sum() == pytest.approx(4)
 
 
@@ -167,6 +173,8 @@ def test_a_perimeter_never_replaces_whole_communes(workspace: Path, hamlet: Scen
     assert limited.stock["nom"].iloc[0] == whole.stock["nom"].iloc[0]
     assert limited.stock[["outline_ha", "population"]].isna().all(axis=None)
     assert file_sha256(part(limited)) == file_sha256(part(whole))
+    maps = {path.relative_to(limited.version).as_posix() for path in limited.version.rglob("*.geojson.gz")}
+    assert maps == {"communes.geojson.gz", f"maps/commune_code={CODE}/millesime=2022/polygons.geojson.gz"}
     assert part(limited, perimetre=limited.perimetre).is_file()
     stock = pd.read_csv(limited.version / "stock.csv")
     assert list(stock["surface_ha"]) == [4]

@@ -10,13 +10,15 @@ import sys
 import time
 import webbrowser
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ocsge.cli.options import RESULTS, workspace_option
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 ADDRESS = "127.0.0.1"
 """The dashboard answers this machine only; a reverse proxy lets others in (docs/deployment.md)."""
@@ -42,18 +44,12 @@ _OPTIONS = {
 """Every option that matters is set here: a file of the user's home must not change what the dashboard does."""
 
 
-_START_S, _PATIENCE_S = 30, 5
-"""How long the server may take to answer, and to stop."""
+_START_S, _PATIENCE_S, _PAUSE_S = 30, 5, 0.15
+"""How long the server may take to answer, and to stop; and how long to wait before looking again."""
 
 
 @click.command()
-@click.option(
-    "--workspace",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("ocsge-workspace"),
-    show_default=True,
-    help="Folder of results.",
-)
+@workspace_option(RESULTS)
 @click.option(
     "--port", type=click.IntRange(1024, 65535), default=DEFAULT_PORT, show_default=True, help="Port to answer on."
 )
@@ -143,6 +139,6 @@ def _open_when_up(server: subprocess.Popen[bytes], address: str, *, port: int) -
         with socket.socket() as probe:
             if probe.connect_ex((ADDRESS, port)) == 0:
                 break
-        time.sleep(0.1)
+        time.sleep(_PAUSE_S)
     if server.poll() is None and not webbrowser.open(address):
         click.echo(f"no browser could be opened; go to {address}", err=True)

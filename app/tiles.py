@@ -1,0 +1,117 @@
+"""Vector tiles of a commune of very many polygons: what a browser cannot hold at once, it asks for piece by piece.
+
+They are cut from the map file of the commune, so a tile and the file show the same shapes and properties.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from functools import lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import duckdb
+
+    from app.results import Results
+
+TILES_FROM = 50_000
+"""Polygons from which a commune is shown by tiles: beyond, GeoJSON takes hundreds of megabytes in a browser."""
+MAX_ZOOM = 17
+"""Deepest tiles; a map that is closer in stretches them. A unit of theirs is then 0.07 m on the ground."""
+LAYER = "carte"
+"""Name of the only layer of a tile."""
+_EXTENT = 4096
+_BUFFER = 64
+_UNITS_A_PIXEL = 8
+_CIRCUMFERENCE_M = 40_075_016.685578488
+_KEPT = 2
+"""Communes whose shapes stay in memory."""
+_LOADING = Lock()
+_FEATURE = '{"type":"Feature"'
+"""How each line of a map file begins that holds a feature."""
+
+_LOAD_SQL = """
+CREATE TABLE map AS
+WITH shapes AS (
+    SELECT feature::JSON -> '$.properties' AS properties,
+        ST_Transform(ST_GeomFromGeoJSON(feature::JSON -> '$.geometry'), 'EPSG:4326', 'EPSG:3857', true) AS shape
+    FROM features
+)
+SELECT {columns}, shape, ST_XMin(shape) AS xmin, ST_YMin(shape) AS ymin, ST_XMax(shape) AS xmax, ST_YMax(shape) AS ymax
+FROM shapes
+"""
+_TILE_SQL = """
+WITH cut AS (
+    SELECT map.* EXCLUDE (shape, xmin, ymin, xmax, ymax),
+        ST_AsMVTGeom(ST_SimplifyPreserveTopology(shape, $tolerance), {frame}, {extent}, {buffer}, true) AS shape
+    FROM map
+    WHERE xmax >= $xmin AND xmin <= $xmax AND ymax >= $ymin AND ymin <= $ymax
+)
+SELECT ST_AsMVT(cut, '{layer}', {extent}, 'shape') FROM cut WHERE shape IS NOT NULL
+"""
+
+
+def tiles_url(results: Results, commune: str, when: str) -> str:
+    """Return the template of the addresses of the tiles of a commune at ``2022`` or over ``2019-2022``."""
+    return f"/tuiles/{results.id}/{commune}/{when}/{{z}}/{{x}}/{{y}}.mvt"
+
+
+def needs_tiles(results: Results, commune: str, when: str) -> bool:
+    """Return whether the map of a commune has too many polygons for a browser to hold them at once."""
+    return results.shape_count(commune, when) > TILES_FROM
+
+
+def tile(path: Path, z: int, x: int, y: int) -> bytes:
+    """Return the tile of a map file at a place of the Web Mercator pyramid, empty where the file shows nothing.
+
+    Shapes lose what is smaller than half a pixel of the screen, each by itself: neighbours may part by as much.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the version was removed meanwhile.
+    """
+    with _LOADING:  # the tiles of a first view come together: one of them loads, the others wait
+        connection = _loaded(path)
+    side_m = _CIRCUMFERENCE_M / 2**z
+    unit_m = side_m / _EXTENT
+    xmin, ymax = x * side_m - _CIRCUMFERENCE_M / 2, _CIRCUMFERENCE_M / 2 - y * side_m
+    xmax, ymin = xmin + side_m, ymax - side_m
+    margin = _BUFFER * unit_m
+    given = {
+        "xmin": xmin - margin,
+        "ymin": ymin - margin,
+        "xmax": xmax + margin,
+        "ymax": ymax + margin,
+        "tolerance": unit_m * _UNITS_A_PIXEL / 2,
+    }
+    frame = f"ST_Extent(ST_MakeEnvelope({xmin!r}, {ymin!r}, {xmax!r}, {ymax!r}))"  # must stand in the text
+    asked = _TILE_SQL.format(frame=frame, extent=_EXTENT, buffer=_BUFFER, layer=LAYER)
+    with connection.cursor() as cursor:
+        row = cursor.execute(asked, given).fetchone()
+    return bytes(row[0]) if row and row[0] is not None else b""
+
+
+@lru_cache(maxsize=_KEPT)
+def _loaded(path: Path) -> duckdb.DuckDBPyConnection:
+    """Return a database that holds the shapes of a map file in Web Mercator, with their bounds."""
+    import pyarrow as pa  # noqa: PLC0415  (needed for tiles only)
+
+    from ocsge.pixel_sums import open_duckdb  # noqa: PLC0415
+    from ocsge.sql import load_spatial  # noqa: PLC0415
+
+    lines = gzip.decompress(path.read_bytes()).decode().split("\n")
+    features = [line.removesuffix(",") for line in lines if line.startswith(_FEATURE)]
+    names = [name for name in (json.loads(features[0])["properties"] if features else ()) if name.isalnum()]
+    columns = ", ".join([f"properties ->> '$.{name}' AS {name}" for name in names] or ["NULL::VARCHAR AS id"])
+    connection = open_duckdb()
+    load_spatial(connection)
+    connection.register("features", pa.table({"feature": pa.array(features, pa.string())}))
+    connection.execute(_LOAD_SQL.format(columns=columns))
+    connection.unregister("features")
+    connection.execute("SET enable_external_access = false")
+    return connection

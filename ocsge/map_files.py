@@ -1,0 +1,267 @@
+"""Make the files that the maps of the dashboard read: gzipped GeoJSON in degrees, light enough for a browser.
+
+``polygons.geojson`` holds the state of a commune at a millésime, ``changes.geojson`` what it gained and lost over a
+pair, ``communes.geojson`` the outlines and figures of every commune of a version. They are drawings: shapes are
+simplified together, so that neighbours still share their borders, and areas come from the tables, never from a shape.
+
+Texts are escaped for HTML, because a map's tooltip puts them into HTML. Equal tables give equal bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import html
+import json
+from typing import TYPE_CHECKING
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from ocsge.errors import CrsError
+from ocsge.tables import M2_PER_HECTARE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from ocsge.rules import Rules
+
+TOLERANCE_M = 1.0
+"""How far the border of a polygon may move on a map."""
+COMMUNES_TOLERANCE_M = 20.0
+"""The same of a commune's outline, at first."""
+COMMUNE_BYTES = 1_150
+"""Most bytes an outline takes on the average; beyond, the tolerance doubles. A département then stays below 0.7 MB."""
+PER_HECTARES = 1_000
+"""Hectares of territory that a rate of artificialisation is given for."""
+_DEGREES = "EPSG:4326"
+_DECIMALS = 6
+_COMMUNE_DECIMALS = 5
+_MOST_DOUBLINGS = 8
+_NARROW = "\u202f"
+
+
+def polygons_geojson(polygons: gpd.GeoDataFrame, *, rules: Rules) -> bytes:
+    """Return the map file of a commune's polygons at one millésime, gzipped.
+
+    Properties: ``id``; ``e``, the state: ``a`` artificialised, ``as`` artificialised by a threshold, ``ns`` not by a
+    threshold, ``n`` not; ``cs`` and ``us``, codes, with ``l`` and ``u``, their labels; ``s``, the area in French.
+
+    Parameters
+    ----------
+    polygons
+        Table ``ARTIFICIALISED`` with ``id``, in a projected CRS; those without a shape are left out.
+    rules
+        Give the labels.
+
+    Raises
+    ------
+    CrsError
+        When the polygons have no CRS.
+    """
+    drawn = _drawn(polygons)
+    covers, usages = _labels(rules)
+    states = np.where(
+        drawn["artif"].to_numpy(bool),
+        np.where(drawn["crit_seuil"].to_numpy(bool), "as", "a"),
+        np.where(drawn["crit_seuil"].to_numpy(bool), "ns", "n"),
+    )
+    properties = {
+        "id": _written(drawn["id"]),
+        "e": _written(states),
+        "cs": _written(drawn["code_cs"]),
+        "us": _written(drawn["code_us"]),
+        "l": _written(drawn["code_cs"], covers),
+        "u": _written(drawn["code_us"], usages),
+        "s": _written([area_text(area) for area in drawn["area_m2"]]),
+    }
+    return _collection(properties, _in_degrees(_simplified(drawn.geometry, TOLERANCE_M)))
+
+
+def changes_geojson(changes: gpd.GeoDataFrame, *, rules: Rules) -> bytes:
+    """Return the map file of what a commune gained and lost over a pair of millésimes, gzipped.
+
+    Properties: ``id``; ``f``, ``gain`` or ``perte``; ``cs1``, ``us1``, ``cs2``, ``us2``, codes at each millésime, with
+    ``l1``, ``u1``, ``l2``, ``u2``, their labels; ``s``, the area in French. Without change there is no feature.
+
+    Parameters
+    ----------
+    changes
+        Table ``CHANGES`` with ``id``, in a projected CRS; what did not change is left out.
+    rules
+        Give the labels.
+
+    Raises
+    ------
+    CrsError
+        When the pieces have no CRS.
+    """
+    moved = changes[changes["change"].isin(["gain", "loss"])]
+    drawn = _drawn(gpd.GeoDataFrame(moved, geometry=changes.geometry.name, crs=changes.crs))
+    covers, usages = _labels(rules)
+    properties = {
+        "id": _written(drawn["id"]),
+        "f": _written(drawn["change"], {"gain": "gain", "loss": "perte"}),
+    }
+    for when in (1, 2):
+        properties[f"cs{when}"] = _written(drawn[f"code_cs_{when}"])
+        properties[f"us{when}"] = _written(drawn[f"code_us_{when}"])
+        properties[f"l{when}"] = _written(drawn[f"code_cs_{when}"], covers)
+        properties[f"u{when}"] = _written(drawn[f"code_us_{when}"], usages)
+    properties["s"] = _written([area_text(area) for area in drawn["area_m2"]])
+    return _collection(properties, _in_degrees(_simplified(drawn.geometry, TOLERANCE_M)))
+
+
+def communes_geojson(outlines: Sequence[gpd.GeoDataFrame], stock: pd.DataFrame, flow: pd.DataFrame) -> bytes:
+    """Return the map file of the communes of a version, gzipped: outlines, and figures to colour them by.
+
+    Properties: ``code``, ``nom``; ``m``, the last millésime, with ``stock`` (ha) and ``part`` (%); ``p``, the last pair
+    (``2019-2022``), with ``net`` (ha), ``net_an`` (ha a year), ``pour_mille`` (ha a year for 1 000 ha of territory);
+    ``t``, these in words, lines parted by ``<br>``. What is unknown is null.
+
+    Parameters
+    ----------
+    outlines
+        One row a commune, ``commune_code`` and outline, each table in a projected CRS.
+    stock, flow
+        Tables ``STOCK`` and ``FLOW`` of these communes; ``flow`` may be empty.
+    """
+    figures = _figures(stock, flow)
+    parts = []
+    for _, alike in pd.Series(list(outlines), dtype=object).groupby([str(table.crs) for table in outlines]):
+        joined = pd.concat(list(alike), ignore_index=True).drop_duplicates("commune_code", keep="last")
+        parts.append(_drawn(gpd.GeoDataFrame(joined, crs=alike.iloc[0].crs)))
+    known = [code for part in parts for code in part["commune_code"]]
+    rows = [figures.get(code, {"code": code, "nom": code}) for code in known]
+    names = ("code", "nom", "m", "stock", "part", "p", "net", "net_an", "pour_mille", "t")
+    properties = {name: [json.dumps(row.get(name), ensure_ascii=False) for row in rows] for name in names}
+    return _collection(properties, _light_outlines([part.geometry for part in parts]))
+
+
+def _light_outlines(shapes: list[gpd.GeoSeries]) -> list[str]:
+    """Return outlines as GeoJSON geometries, of so few points that they fit :data:`COMMUNE_BYTES` on the average."""
+    written: list[str] = []
+    for doublings in range(_MOST_DOUBLINGS):
+        shapes = [_simplified(part, COMMUNES_TOLERANCE_M * 2**doublings) for part in shapes]
+        written = [text for part in shapes for text in _in_degrees(part, decimals=_COMMUNE_DECIMALS)]
+        if sum(map(len, written)) <= COMMUNE_BYTES * len(written):
+            break
+    return written
+
+
+def area_text(area_m2: float) -> str:
+    """Return an area as French readers expect: m² up to a hectare, then hectares.
+
+    Examples
+    --------
+    >>> area_text(3600.4), area_text(12_345)
+    ('3\u202f600\u202fm²', '1,2\u202fha')
+    """
+    if round(area_m2) < M2_PER_HECTARE:
+        return f"{_french(area_m2, 0)}{_NARROW}m²"
+    return f"{_french(area_m2 / M2_PER_HECTARE, 1)}{_NARROW}ha"
+
+
+def _french(value: float, decimals: int, *, signed: bool = False) -> str:
+    text = f"{value:{'+' if signed else ''},.{decimals}f}".replace(",", _NARROW).replace(".", ",")
+    if not any(digit in text for digit in "123456789"):
+        return text.lstrip("+-")
+    return text.replace("-", "−")
+
+
+def _labels(rules: Rules) -> tuple[dict[str, str], dict[str, str]]:
+    covers = {entry.code: entry.label_fr for entry in rules.couvertures}
+    return covers, {entry.code: entry.label_fr for entry in rules.usages}
+
+
+def _written(values: Iterable[object], labels: dict[str, str] | None = None) -> list[str]:
+    """Return texts as JSON, escaped for HTML; with labels, those of the values, which stand where there is none."""
+    known: dict[object, str] = {}
+    written = []
+    for value in values:
+        if value not in known:
+            text = str(value) if labels is None else labels.get(str(value), str(value))
+            known[value] = json.dumps(html.escape(text), ensure_ascii=False)
+        written.append(known[value])
+    return written
+
+
+def _drawn(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return the rows that have a shape."""
+    if frame.crs is None:
+        raise CrsError("the shapes of a map have no coordinate reference system; give the frame one")
+    has_shape = ~(frame.geometry.isna() | frame.geometry.is_empty)
+    return frame[has_shape.to_numpy(bool)].reset_index(drop=True)
+
+
+def _simplified(shapes: gpd.GeoSeries, tolerance_m: float) -> gpd.GeoSeries:
+    """Return shapes with fewer points; the border of two neighbours stays one line."""
+    if shapes.empty:
+        return shapes
+    return gpd.GeoSeries(shapely.coverage_simplify(shapes.to_numpy(), tolerance_m), crs=shapes.crs)
+
+
+def _in_degrees(shapes: gpd.GeoSeries, *, decimals: int = _DECIMALS) -> NDArray[np.object_]:
+    """Return shapes as GeoJSON geometries, longitude before latitude, rounded alike on both sides of a border."""
+    degrees = shapes.to_crs(_DEGREES).to_numpy()
+    rounded = shapely.transform(degrees, lambda points: np.round(points, decimals))
+    texts: NDArray[np.object_] = np.asarray(shapely.to_geojson(rounded), dtype=object)
+    return texts
+
+
+def _collection(properties: dict[str, list[str]], geometries: Iterable[str]) -> bytes:
+    """Return a feature collection of values already written as JSON; no date of the day enters it."""
+    names = [json.dumps(name) for name in properties]
+    features = [
+        '{"type":"Feature","properties":{'
+        + ",".join([f"{name}:{value}" for name, value in zip(names, row, strict=True)])
+        + f'}},"geometry":{geometry}}}'
+        for geometry, *row in zip(geometries, *properties.values(), strict=True)
+    ]
+    text = '{"type":"FeatureCollection","features":[\n' + ",\n".join(features) + "\n]}\n"
+    return gzip.compress(text.encode(), compresslevel=6, mtime=0)
+
+
+def _figures(stock: pd.DataFrame, flow: pd.DataFrame) -> dict[str, dict[str, object]]:
+    """Return the properties of each commune, by code."""
+    found: dict[str, dict[str, object]] = {}
+    for row in stock.sort_values("millesime", kind="stable").to_dict("records"):
+        code = str(row["commune_code"])
+        nom = code if pd.isna(row["nom"]) else html.escape(str(row["nom"]))
+        found[code] = {"code": code, "nom": nom, "m": int(row["millesime"])}
+        found[code] |= {"stock": _known(row["stock_ha"], 4), "part": _known(row["part_pct"], 2)}
+    if not flow.empty:
+        for row in flow.sort_values(["millesime_1", "millesime_2"], kind="stable").to_dict("records"):
+            found[str(row["commune_code"])].update(
+                p=f"{row['millesime_1']}-{row['millesime_2']}",
+                net=_known(row["net_ha"], 4),
+                net_an=_known(row["net_ha_an"], 4),
+                pour_mille=_known(PER_HECTARES * row["net_ha_an"] / row["surface_ha"], 4),
+            )
+    for commune in found.values():
+        commune["t"] = "<br>".join(_in_words(commune))
+    return found
+
+
+def _known(value: float, decimals: int) -> float | None:
+    """Return a rounded number, None when it is not known."""
+    return None if pd.isna(value) else round(float(value), decimals)
+
+
+def _in_words(commune: dict[str, object]) -> list[str]:
+    """Return the lines of a commune's tooltip."""
+    stock, part, net, net_an = (commune.get(name) for name in ("stock", "part", "net", "net_an"))
+    lines = [f"<b>{commune['nom']}</b> ({commune['code']})"]
+    if isinstance(stock, float) and isinstance(part, float):
+        area = f"{_french(stock, 1)}{_NARROW}ha artificialisés ({_french(part, 1)}{_NARROW}%)"
+        lines.append(f"{commune['m']}{_NARROW}: {area}")
+    else:
+        lines.append(f"{commune['m']}{_NARROW}: sans donnée")
+    if isinstance(net, float) and isinstance(net_an, float):
+        years = str(commune["p"]).replace("-", "–")
+        signed = f"{_french(net, 1, signed=True)}{_NARROW}ha, soit {_french(net_an, 2, signed=True)}{_NARROW}ha par an"
+        lines.append(f"Solde {years}{_NARROW}: {signed}")
+    return lines
