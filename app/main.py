@@ -1,4 +1,8 @@
-"""Navigation: the pages in the order a planner asks, and the territory that all of them look at."""
+"""Navigation: the pages in the order a planner asks, and the territory that all of them look at.
+
+The folder of the pages is not called ``pages``: Streamlit would take it for its older way to make pages, and open the
+first link asked of a new server without this file.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import streamlit as st
 
 from app.ui import state
 
-_PAGES = Path(__file__).with_name("pages")
+_VIEWS = Path(__file__).with_name("views")
 
 st.set_page_config(
     page_title="Artificialisation",
@@ -18,14 +22,14 @@ st.set_page_config(
 )
 page = st.navigation(
     [
-        st.Page(_PAGES / "synthese.py", title="Synthèse", url_path="synthese", default=True),
-        st.Page(_PAGES / "carte.py", title="Carte", url_path="carte"),
-        st.Page(_PAGES / "transitions.py", title="Transitions", url_path="transitions"),
-        st.Page(_PAGES / "comparer.py", title="Comparer", url_path="comparer"),
-        st.Page(_PAGES / "trajectoire.py", title="Trajectoire", url_path="trajectoire"),
-        st.Page(_PAGES / "exports.py", title="Exports", url_path="exports"),
-        st.Page(_PAGES / "methode.py", title="Méthode", url_path="methode"),
-        st.Page(_PAGES / "signaler.py", title="Signaler", url_path="signaler"),
+        st.Page(_VIEWS / "synthese.py", title="Synthèse", url_path="synthese", default=True),
+        st.Page(_VIEWS / "carte.py", title="Carte", url_path="carte"),
+        st.Page(_VIEWS / "transitions.py", title="Transitions", url_path="transitions"),
+        st.Page(_VIEWS / "comparer.py", title="Comparer", url_path="comparer"),
+        st.Page(_VIEWS / "trajectoire.py", title="Trajectoire", url_path="trajectoire"),
+        st.Page(_VIEWS / "exports.py", title="Exports", url_path="exports"),
+        st.Page(_VIEWS / "methode.py", title="Méthode", url_path="methode"),
+        st.Page(_VIEWS / "signaler.py", title="Signaler", url_path="signaler"),
     ]
 )
 state.choose_territory()

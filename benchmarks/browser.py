@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[1]
-PAGES = {path.stem: path for path in sorted((ROOT / "app" / "pages").glob("*.py"))}
+PAGES = {path.stem: path for path in sorted((ROOT / "app" / "views").glob("*.py"))}
 """Script of each page, by name."""
-WHOLE_APP = Path(__file__).with_name("whole_app.py")
+MAIN = ROOT / "app" / "main.py"
 LAPTOP, PHONE = (1366, 768), (390, 844)
 _FLAGS = (
     "--no-sandbox",

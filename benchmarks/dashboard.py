@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.browser import (
+    MAIN,
     PAGES,
     ROOT,
-    WHOLE_APP,
     chromium,
     drawn_after_s,
     free_port,
@@ -100,10 +100,10 @@ def opened_app(workspace: Path, page: str) -> AppTest:
         sys.path.insert(0, str(ROOT))
     from streamlit.testing.v1 import AppTest  # noqa: PLC0415  (the parent process does without)
 
-    app = AppTest.from_file(str(WHOLE_APP), default_timeout=120)
+    app = AppTest.from_file(str(MAIN), default_timeout=120)
     app.query_params["insee"] = DRAWN
     app.run()
-    app.switch_page(os.path.relpath(PAGES[page], WHOLE_APP.parent))
+    app.switch_page(os.path.relpath(PAGES[page], MAIN.parent))
     return app.run()
 
 

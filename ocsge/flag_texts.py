@@ -1,4 +1,4 @@
-"""Say in French what the flags of a stock mean to who reads the figures."""
+"""Say in French what the flags of a table mean to who reads the figures."""
 
 from __future__ import annotations
 
@@ -29,9 +29,20 @@ FLAGS_FR: Mapping[str, str] = MappingProxyType(
         "ce code recouvre.",
         "unclassified": "Des objets officiels dont le code ne dit pas l'état ont été laissés de côté.",
         "local_corrections": "Des corrections locales ont décidé la couverture ou l'usage de certains polygones.",
+        "generated": "Chiffres fabriqués pour un essai : ils ne décrivent aucune commune réelle.",
+        "incomplete": "Une partie du territoire n'a pas de données.",
+        "coverage_unknown": "La part du territoire couverte par les données n'est pas connue.",
+        "mixed_millesimes": "Les communes n'ont pas les mêmes millésimes : seuls des rythmes annuels sont additionnés.",
+        "mixed_models": "Les communes n'ont pas été classées par le même modèle.",
+        "mixed_rules": "Les communes n'ont pas été dérivées avec la même version des règles.",
+        "mixed_cog": "Les communes ne viennent pas de la même édition du code officiel géographique.",
+        "reference_incomplete": "Il manque une année de la période de référence : le plafond n'est pas connu.",
+        "tranche_incomplete": "Il manque une année de la période en cours : la consommation n'est pas connue.",
+        "no_tranche_year": "Le fichier ne contient aucune année de la période en cours.",
+        "guarantee_unknown": "La garantie communale n'a pas été précisée : elle n'est pas appliquée.",
     }
 )
-"""Sentence of each flag of tables ``STOCK`` and ``FLOW``."""
+"""Sentence of each flag of the tables of communes, of territories and of the ZAN."""
 
 
 def flag_sentences(flags: object) -> list[str]:

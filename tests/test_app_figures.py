@@ -38,7 +38,7 @@ def page(name: str, **query: str) -> AppTest:
         app.query_params[key] = value
     app.run()
     if name != "synthese":
-        app.switch_page(f"pages/{name}.py").run()
+        app.switch_page(f"views/{name}.py").run()
     assert not app.exception, app.exception
     return app
 

@@ -36,7 +36,7 @@ def run(workspace: Path | None, monkeypatch: pytest.MonkeyPatch, page: str = "sy
         app.query_params[name] = value
     app.run()
     if page != "synthese":
-        app.switch_page(f"pages/{page}.py").run()
+        app.switch_page(f"views/{page}.py").run()
     assert not app.exception, app.exception
     return app
 
@@ -153,8 +153,7 @@ def test_a_workspace_published_anew_while_a_page_is_open_shows_the_new_results(
     derivation = village(tmp_path, millesimes=(2022,))
     workspace = derivation.version.parents[1]
     monkeypatch.setenv("OCSGE_WORKSPACE", str(workspace))
-    # not the file itself: beside a folder ``pages``, AppTest runs a page again without what stands before it
-    app = AppTest.from_string(f"import runpy; runpy.run_path({str(MAIN)!r})", default_timeout=30).run()
+    app = AppTest.from_file(str(MAIN), default_timeout=30).run()
     assert "98,7\u202fha" not in told(app)
 
     def fill(folder: Path) -> None:

@@ -24,7 +24,7 @@ def opened(derivation: Derivation, monkeypatch: pytest.MonkeyPatch, page: str = 
         app.query_params[name] = value
     app.run()
     if page != "synthese":
-        app.switch_page(f"pages/{page}.py").run()
+        app.switch_page(f"views/{page}.py").run()
     assert not app.exception, app.exception
     return app
 

@@ -45,7 +45,7 @@ def page(workspace: Path, monkeypatch: pytest.MonkeyPatch, **query: str) -> AppT
     app.run()
     for name, value in query.items():
         app.query_params[name] = value
-    app.switch_page("pages/signaler.py").run()
+    app.switch_page("views/signaler.py").run()
     assert not app.exception, app.exception
     return app
 

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from app.ui import texts
+from ocsge.flag_texts import FLAGS_FR
+from ocsge.french import typographic
 
 DOCUMENTS = Path(__file__).parents[1] / "docs"
 NARROW = "\u202f"
@@ -37,18 +39,18 @@ def flow(gain: float, loss: float) -> pd.Series:
 def test_every_flag_of_the_results_has_a_french_sentence() -> None:
     flags = documented_flags("results.md", "| flag | meaning |")
     assert len(flags) > 10
-    assert flags <= set(texts.FLAGS)
+    assert flags <= set(FLAGS_FR)
 
 
 @pytest.mark.parametrize("flag", ["incomplete", "no_data", "coverage_unknown", "mixed_millesimes", "mixed_cog"])
 def test_a_flag_of_a_territory_has_a_french_sentence(flag: str) -> None:
     assert flag in documented_flags("territories.md", "| flag | meaning |")
-    assert flag in texts.FLAGS
+    assert flag in FLAGS_FR
 
 
 def test_flags_are_said_once_each_in_their_order() -> None:
     said = texts.flag_sentences("preview+default_cover+preview")
-    assert said == [texts.typographic(texts.FLAGS[name]) for name in ("preview", "default_cover")]
+    assert said == [typographic(FLAGS_FR[name]) for name in ("preview", "default_cover")]
 
 
 @pytest.mark.parametrize("nothing", ["", None, float("nan")])
@@ -61,15 +63,15 @@ def test_an_unknown_flag_is_shown_harmless() -> None:
 
 
 def test_high_punctuation_has_a_narrow_space_before_it() -> None:
-    written = texts.typographic("Quoi ? Ceci : « cela » ; 5 % !")
+    written = typographic("Quoi ? Ceci : « cela » ; 5 % !")
     assert written == f"Quoi{NARROW}? Ceci{NARROW}: «{NARROW}cela{NARROW}»{NARROW}; 5{NARROW}%{NARROW}!"
 
 
 def test_every_shipped_sentence_is_french_typography() -> None:
-    for sentence in (*texts.FLAGS.values(), *texts.COMPLIANCE.values(), texts.NOT_OFFICIAL, texts.TWO_MEASURES):
+    for sentence in (*FLAGS_FR.values(), *texts.COMPLIANCE.values(), texts.NOT_OFFICIAL, texts.TWO_MEASURES):
         assert sentence.endswith(".")
         assert not re.search(
-            r"\S[;?!]| [:;?!]", texts.typographic(sentence).replace(f"{NARROW};", "").replace(f"{NARROW}:", "")
+            r"\S[;?!]| [:;?!]", typographic(sentence).replace(f"{NARROW};", "").replace(f"{NARROW}:", "")
         )
 
 

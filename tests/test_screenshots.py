@@ -46,8 +46,8 @@ def small_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two pages: one imports a module of ``app.ui``, which imports another; the other page imports nothing."""
     files = {
         "main.py": "",
-        "pages/one.py": "from app.ui import first\n",
-        "pages/two.py": "title = 1\n",
+        "views/one.py": "from app.ui import first\n",
+        "views/two.py": "title = 1\n",
         "ui/first.py": "import app.ui.second\n",
         "ui/second.py": "number = 1\n",
     }
@@ -56,7 +56,7 @@ def small_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     monkeypatch.setattr(screenshots, "ROOT", tmp_path)
-    monkeypatch.setattr(screenshots, "PAGES", {name: tmp_path / f"app/pages/{name}.py" for name in ("one", "two")})
+    monkeypatch.setattr(screenshots, "PAGES", {name: tmp_path / f"app/views/{name}.py" for name in ("one", "two")})
     return tmp_path / "app"
 
 

@@ -7,30 +7,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from app.ui import french
+from ocsge.flag_texts import FLAGS_FR
+from ocsge.french import typographic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
 
-_NARROW = "\u202f"
-_BEFORE = re.compile(r" ([;:?!»%])")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&=@])")
 _ADDRESS = re.compile(r"(?i)(?<=http)(?=s?:)|(?<=https)(?=:)|(?<=www)(?=\.)|(?=@)")
 _JOINER = "\u2060"
 """Of no width: what follows an escaped address would still be made a link, were it not cut."""
 _PLUS_MINUS = "±"
-
-
-def typographic(text: str) -> str:
-    """Return a French text with narrow no-break spaces before ``; : ? ! %`` and inside « ».
-
-    Examples
-    --------
-    >>> typographic("Le flux : « net »") == "Le flux\u202f: «\u202fnet\u202f»"
-    True
-    """
-    return _BEFORE.sub(rf"{_NARROW}\1", text).replace("« ", f"«{_NARROW}")
 
 
 def markdown(text: object) -> str:
@@ -52,39 +41,6 @@ TWO_MEASURES = typographic(
     "La consommation d'ENAF et l'artificialisation nette sont deux mesures légales différentes : la première vient de "
     "fichiers fiscaux, la seconde de l'occupation du sol. Aucun taux de l'une ne s'applique à l'autre."
 )
-
-FLAGS: Mapping[str, str] = MappingProxyType(
-    {
-        "default_cover": "Aucune image classée n'a servi : là où aucune couche ne décrit le sol, il a reçu la "
-        "couverture par défaut.",
-        "derived_zone_construite": "La zone construite est estimée à partir des bâtiments ; ce n'est pas celle de "
-        "l'IGN.",
-        "old_edition": "Une édition de la BD TOPO est antérieure au millésime : ce qui a été construit depuis manque.",
-        "other_year": "Une source (RPG, zone construite ou polygones classés) est d'une autre année que le millésime.",
-        "outside_data": "Le millésime est hors de la période que les données décrivent.",
-        "exempted_parks": "La collectivité a choisi d'exempter les parcs et jardins publics.",
-        "exempted_photovoltaic": "La collectivité a choisi d'exempter les centrales photovoltaïques au sol.",
-        "anchored": "Cet état part de celui du millésime précédent : seuls les vrais changements comptent.",
-        "preview": "Calcul à une résolution grossière : un aperçu, pas un chiffre à citer.",
-        "coverage<99.5": "Une partie de la commune n'a pas de données.",
-        "no_data": "La commune n'a aucune donnée.",
-        "partial_codes": "Certains polygones officiels portent un code général ; ils ont l'état commun à tout ce que "
-        "ce code recouvre.",
-        "unclassified": "Des objets officiels dont le code ne dit pas l'état ont été laissés de côté.",
-        "local_corrections": "Des corrections locales ont décidé la couverture ou l'usage de certains polygones.",
-        "incomplete": "Une partie du territoire n'a pas de données.",
-        "coverage_unknown": "La part du territoire couverte par les données n'est pas connue.",
-        "mixed_millesimes": "Les communes n'ont pas les mêmes millésimes : seuls des rythmes annuels sont additionnés.",
-        "mixed_models": "Les communes n'ont pas été classées par le même modèle.",
-        "mixed_rules": "Les communes n'ont pas été dérivées avec la même version des règles.",
-        "mixed_cog": "Les communes ne viennent pas de la même édition du code officiel géographique.",
-        "reference_incomplete": "Il manque une année de la période de référence : le plafond n'est pas connu.",
-        "tranche_incomplete": "Il manque une année de la période en cours : la consommation n'est pas connue.",
-        "no_tranche_year": "Le fichier ne contient aucune année de la période en cours.",
-        "guarantee_unknown": "La garantie communale n'a pas été précisée : elle n'est pas appliquée.",
-    }
-)
-"""What each flag of a table means to who reads the figures."""
 
 COMPLIANCE: Mapping[str, str] = MappingProxyType(
     {
@@ -108,7 +64,7 @@ def flag_sentences(flags: object) -> list[str]:
     """Return a sentence a flag of a cell such as ``default_cover+preview``; an unknown flag is shown as it is."""
     names = [name for name in str(flags or "").split("+") if name and name != "nan"]
     return [
-        typographic(FLAGS[name] if name in FLAGS else f"Signalement « {markdown(name)} ».")
+        typographic(FLAGS_FR[name] if name in FLAGS_FR else f"Signalement « {markdown(name)} ».")
         for name in dict.fromkeys(names)
     ]
 

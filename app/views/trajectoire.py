@@ -43,7 +43,7 @@ def enaf_regime(kept: Import) -> None:
     rows = kept.table[kept.table["commune_code"] == here.code]
     if rows.empty:
         st.info(
-            texts.typographic(f"Le fichier importé ({texts.markdown(kept.file)}) ne contient pas cette commune."),
+            french.typographic(f"Le fichier importé ({texts.markdown(kept.file)}) ne contient pas cette commune."),
             icon=":material/info:",
         )
         return
@@ -73,7 +73,7 @@ def enaf_regime(kept: Import) -> None:
         alt="Consommation d'ENAF par an, en hectares, et rythmes de référence et permis",
     )
     st.caption(
-        texts.typographic(
+        french.typographic(
             f"En pointillé : rythme de référence et rythme permis. Fichier : {texts.markdown(kept.file)}."
         )
     )

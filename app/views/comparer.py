@@ -131,7 +131,7 @@ def drawn_epci() -> None:
         return
     if not imported:
         st.caption(
-            texts.typographic(
+            french.typographic(
                 "Sommes des seules communes de cet espace de travail, à millésimes égaux. Pour savoir ce qui manque à "
                 "chaque intercommunalité : `ocsge import membership FICHIER`."
             )
@@ -170,7 +170,7 @@ def drawn_official() -> None:
     if stocks.empty:
         st.info("Les chiffres officiels importés ne contiennent pas cette commune.", icon=":material/info:")
         return
-    st.caption(texts.typographic(f"Fichier : {texts.markdown(file)}. Écart = dérivé − officiel."))
+    st.caption(french.typographic(f"Fichier : {texts.markdown(file)}. Écart = dérivé − officiel."))
     downloads.show(stocks, {"millesime": "Millésime", **_GAPS}, f"{here.code}_stock_officiel")
     if len(flows):
         st.markdown("**Artificialisation nette**")

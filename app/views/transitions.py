@@ -38,7 +38,7 @@ def matrix_of_changes(pair: tuple[int, int], name: str) -> None:
         moved = french.hectares(changed["area_ha"].sum(), 2)
         largest = changed.iloc[0]
         st.markdown(
-            texts.typographic(
+            french.typographic(
                 f"**{moved}** ont changé. La plus grande transition : **{texts.markdown(largest['label_1'])}** → "
                 f"**{texts.markdown(largest['label_2'])}**, {french.hectares(largest['area_ha'], 2)}."
             )
@@ -72,7 +72,7 @@ def list_of_changes(pair: tuple[int, int], name: str) -> None:
 def link_to_map(changed: str, pair: tuple[int, int]) -> None:
     """Draw the link that opens the map on a change."""
     st.page_link(
-        "pages/carte.py",
+        "views/carte.py",
         label="Voir ce changement sur la carte",
         icon=":material/map:",
         query_params={"insee": here.code, "m": "-".join(map(str, pair)), "vue": "flux", "objet": str(changed)},
