@@ -27,6 +27,15 @@ WORKSPACE_VARIABLE = "OCSGE_WORKSPACE"
 """Environment variable by which ``ocsge app`` says which workspace to open."""
 
 
+NAME_VARIABLE = "OCSGE_WORKSPACE_NAME"
+"""The workspace as the command line was given it: all that a browser may know of where it lies."""
+
+
+def workspace_name() -> str:
+    """Return the name of the workspace for readers: as it was given, never the whole path of this machine."""
+    return os.environ.get(NAME_VARIABLE) or Path(os.environ.get(WORKSPACE_VARIABLE, "")).name
+
+
 def workspace_path() -> Path:
     """Return the folder of the workspace that this server shows.
 
@@ -74,6 +83,23 @@ class Results:
     def polygon(self, commune: str, millesime: int, polygon_id: str) -> dict[str, Any] | None:
         """Return the columns of a polygon at a millésime, geometry left out, or None."""
         return self._row(self.polygons_path(commune, millesime), polygon_id)
+
+    def polygons_file(self, commune: str, millesime: int) -> Path:
+        """Return the GeoParquet of the polygons of a commune at a millésime; it need not exist."""
+        return self._file("polygons", commune, str(millesime), PART)
+
+    def largest_polygons(self, commune: str, millesime: int, *, most: int = 300) -> pd.DataFrame:
+        """Read id, codes, area and state of the largest polygons of a commune, largest first."""
+        path = self.polygons_file(commune, millesime)
+        if not path.is_file():
+            import pandas as pd  # noqa: PLC0415
+
+            return pd.DataFrame()
+        return self._query(
+            "SELECT id, code_cs, code_us, area_m2, artif FROM read_parquet(?, hive_partitioning = false) "
+            "ORDER BY area_px DESC, id LIMIT ?",
+            [str(path), most],
+        )
 
     def changes(self, commune: str, pair: tuple[int, int]) -> pd.DataFrame:
         """Read what changed in a commune between two millésimes: one row a piece that gained or lost, largest first."""

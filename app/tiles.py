@@ -11,10 +11,13 @@ from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     import duckdb
+    from numpy.typing import NDArray
 
     from app.results import Results
 
@@ -31,18 +34,12 @@ _CIRCUMFERENCE_M = 40_075_016.685578488
 _KEPT = 2
 """Communes whose shapes stay in memory."""
 _LOADING = Lock()
-_FEATURE = '{"type":"Feature"'
-"""How each line of a map file begins that holds a feature."""
+_FEATURE, _GEOMETRY = '{"type":"Feature","properties":', ',"geometry":'
+"""What stands before the properties and the geometry in the line of a feature of a map file."""
 
 _LOAD_SQL = """
 CREATE TABLE map AS
-WITH shapes AS (
-    SELECT feature::JSON -> '$.properties' AS properties,
-        ST_Transform(ST_GeomFromGeoJSON(feature::JSON -> '$.geometry'), 'EPSG:4326', 'EPSG:3857', true) AS shape
-    FROM features
-)
-SELECT {columns}, shape, ST_XMin(shape) AS xmin, ST_YMin(shape) AS ymin, ST_XMax(shape) AS xmax, ST_YMax(shape) AS ymax
-FROM shapes
+SELECT * EXCLUDE (wkb), ST_GeomFromWKB(wkb) AS shape FROM shapes
 """
 _TILE_SQL = """
 WITH cut AS (
@@ -100,18 +97,31 @@ def tile(path: Path, z: int, x: int, y: int) -> bytes:
 def _loaded(path: Path) -> duckdb.DuckDBPyConnection:
     """Return a database that holds the shapes of a map file in Web Mercator, with their bounds."""
     import pyarrow as pa  # noqa: PLC0415  (needed for tiles only)
+    import shapely  # noqa: PLC0415
 
     from ocsge.pixel_sums import open_duckdb  # noqa: PLC0415
     from ocsge.sql import load_spatial  # noqa: PLC0415
 
     lines = gzip.decompress(path.read_bytes()).decode().split("\n")
-    features = [line.removesuffix(",") for line in lines if line.startswith(_FEATURE)]
-    names = [name for name in (json.loads(features[0])["properties"] if features else ()) if name.isalnum()]
-    columns = ", ".join([f"properties ->> '$.{name}' AS {name}" for name in names] or ["NULL::VARCHAR AS id"])
+    parts = [line.removesuffix(",").rpartition(_GEOMETRY) for line in lines if line.startswith(_FEATURE)]
+    properties = [json.loads(before.removeprefix(_FEATURE)) for before, _, _ in parts]
+    degrees = shapely.from_geojson(np.array([after.removesuffix("}") for _, _, after in parts], dtype=object))
+    shapes = shapely.transform(degrees, _web_mercator)
+    columns = {name: pa.array([row[name] for row in properties]) for name in (properties or [{"id": ""}])[0]}
+    columns["wkb"] = pa.array(shapely.to_wkb(shapes).tolist(), pa.binary())
+    for place, name in enumerate(("xmin", "ymin", "xmax", "ymax")):
+        columns[name] = pa.array(shapely.bounds(shapes).reshape(-1, 4)[:, place])
     connection = open_duckdb()
     load_spatial(connection)
-    connection.register("features", pa.table({"feature": pa.array(features, pa.string())}))
-    connection.execute(_LOAD_SQL.format(columns=columns))
-    connection.unregister("features")
+    connection.register("shapes", pa.table(columns))
+    connection.execute(_LOAD_SQL)
+    connection.unregister("shapes")
     connection.execute("SET enable_external_access = false")
     return connection
+
+
+def _web_mercator(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return longitudes and latitudes as metres of the Web Mercator projection (EPSG:3857)."""
+    radius_m = _CIRCUMFERENCE_M / (2 * np.pi)
+    longitude, latitude = np.radians(degrees).T
+    return np.column_stack([radius_m * longitude, radius_m * np.arcsinh(np.tan(latitude))])

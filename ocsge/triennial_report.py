@@ -72,7 +72,7 @@ class _Line:
 
 
 def triennial_report(
-    enaf: pd.DataFrame,
+    enaf: pd.DataFrame | None,
     changes: pd.DataFrame,
     rules: Rules,
     *,
@@ -84,7 +84,7 @@ def triennial_report(
     Parameters
     ----------
     enaf
-        Table ``ENAF``.
+        Table ``ENAF``; None leaves out the two parts that are counted in ENAF, of every commune.
     changes
         Table ``CHANGES`` of one pair of millésimes a commune: its rows partition each commune.
     rules
@@ -104,9 +104,31 @@ def triennial_report(
     DataError
         When a table is not what it must be, a commune has several pairs, or no commune is in both tables.
     """
-    require(enaf, ENAF, where=WHERE)
     require(changes, CHANGES, where=WHERE)
     per_ha = pixels_per_m2(changes, where=WHERE) * M2_PER_HECTARE
+    of_commune = {} if enaf is None else _objectives(enaf, changes, rules, reduction_pct, guaranteed)
+    reported = changes if enaf is None else changes[changes["commune_code"].isin(list(of_commune))]
+    parts = []
+    for code, rows in reported.groupby("commune_code"):
+        years = _pair(rows, str(code))
+        surface_ha = int(rows["area_px"].sum()) / per_ha
+        lines = [*_balance_lines(rows, rules, years, per_ha), *_sealed_lines(rows, rules, years, per_ha)]
+        if enaf is not None:
+            consumed = _enaf_lines(enaf[enaf["commune_code"] == code], surface_ha)
+            lines = [*consumed, *lines, *_objective_lines(of_commune[str(code)])]
+        parts.append(_frame(str(code), lines))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _objectives(
+    enaf: pd.DataFrame,
+    changes: pd.DataFrame,
+    rules: Rules,
+    reduction_pct: float | None,
+    guaranteed: Collection[str] | None,
+) -> dict[str, pd.Series]:
+    """Return the row of the trajectory of each commune of the ENAF table; refuse one without any of the changes."""
+    require(enaf, ENAF, where=WHERE)
     objectives = trajectory(enaf, rules, reduction_pct=reduction_pct, guaranteed=guaranteed)
     of_commune = {str(row["commune_code"]): row for _, row in objectives.iterrows()}
     if not changes["commune_code"].isin(list(of_commune)).any():
@@ -114,18 +136,7 @@ def triennial_report(
             f"{WHERE}: no commune of the changes ({_listed(changes['commune_code'])}) is in the ENAF file; give the "
             "file that holds them"
         )
-    parts = []
-    for code, rows in changes[changes["commune_code"].isin(list(of_commune))].groupby("commune_code"):
-        years = _pair(rows, str(code))
-        surface_ha = int(rows["area_px"].sum()) / per_ha
-        lines = [
-            *_enaf_lines(enaf[enaf["commune_code"] == code], surface_ha),
-            *_balance_lines(rows, rules, years, per_ha),
-            *_sealed_lines(rows, rules, years, per_ha),
-            *_objective_lines(of_commune[str(code)]),
-        ]
-        parts.append(_frame(str(code), lines))
-    return pd.concat(parts, ignore_index=True)
+    return of_commune
 
 
 def left_out(enaf: pd.DataFrame, changes: pd.DataFrame) -> tuple[str, ...]:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 _AXIS = "replace(replace(format(datum.value, ',~g'), /,/g, '\u202f'), '.', ',')"
 """Vega expression that writes the numbers of an axis in French."""
-_BAR_PX, _CELL_PX, _LABELS_PX = 28, 44, 260
+_BAR_PX, _CELL_PX, _LABELS_PX, _ROWS_PX = 28, 44, 260, 150
+_CODE = "split(datum.label, ' ')[0]"
+_CODE_AND_WORDS = f"[{_CODE}, substring(datum.label, indexof(datum.label, ' ') + 1)]"
+"""Vega expressions of a label: its code, its code above its words."""
 _GREY, _BLUE, _DARK = "#E8E8E8", "#000091", "#1E1E1E"
 _FONT = "Arial"
 
@@ -70,13 +73,22 @@ def matrix(table: pd.DataFrame, *, years: tuple[int, int]) -> alt.LayerChart | a
     )
     largest = float(shown.loc[~shown["stable"], "area_ha"].max()) if (~shown["stable"]).any() else 0.0
     rows = sorted(set(shown["label_1"]) | set(shown["label_2"]), key=_natural)
+    places = alt.Scale(domain=rows)
     base = alt.Chart(shown).encode(
-        y=alt.Y("label_1:N", sort=rows, title=f"En {years[0]}", axis=alt.Axis(labelLimit=_LABELS_PX)),
+        y=alt.Y(
+            "label_1:N",
+            sort=rows,
+            scale=places,
+            title=f"En {years[0]}",
+            axis=alt.Axis(labelExpr=_CODE_AND_WORDS, labelLimit=_ROWS_PX, labelOffset=-7, titlePadding=4),
+        ),
         x=alt.X(
             "label_2:N",
             sort=rows,
+            scale=places,
             title=f"En {years[1]}",
-            axis=alt.Axis(orient="top", labelAngle=-40, labelLimit=150, labelOverlap=False),
+            # codes only: a phone has no room for words, which the rows give
+            axis=alt.Axis(orient="top", labelExpr=_CODE, labelAngle=-60, labelOverlap=False),
         ),
         tooltip=[
             alt.Tooltip("label_1:N", title=f"En {years[0]}"),
@@ -85,7 +97,7 @@ def matrix(table: pd.DataFrame, *, years: tuple[int, int]) -> alt.LayerChart | a
         ],
     )
     scale = alt.Scale(scheme="cividis", type="sqrt", domain=[0, largest or 1.0])
-    legend = alt.Legend(title="Surface (ha)", labelExpr=_AXIS, tickCount=4)
+    legend = alt.Legend(title="Surface (ha)", labelExpr=_AXIS, tickCount=4, orient="bottom")
     changed = (
         base.transform_filter("!datum.stable")
         .mark_rect()
@@ -93,7 +105,7 @@ def matrix(table: pd.DataFrame, *, years: tuple[int, int]) -> alt.LayerChart | a
     )
     stable = base.transform_filter("datum.stable").mark_rect(color=_GREY)
     dark = f"datum.stable || datum.area_ha > {0.35 * largest!r}"
-    texts = base.mark_text(fontSize=11).encode(
+    texts = base.mark_text(fontSize=10).encode(
         text="texte:N", color=alt.condition(dark, alt.value(_DARK), alt.value("#FFFFFF"))
     )
     return _plain(alt.layer(stable, changed, texts).properties(height=len(rows) * _CELL_PX + 140))
@@ -110,26 +122,35 @@ def yearly_consumption(table: pd.DataFrame, *, means: pd.DataFrame) -> alt.Layer
         ``label``, ``first_year``, ``last_year`` and ``pace_ha_an``: one line a row.
     """
     shown = table.assign(texte=[french.hectares(area, 2) for area in table["consumed_ha"]])
+    shown["annee"] = shown["year"].astype(str)
     periods = list(dict.fromkeys(shown["periode"]))
+    ends = [*shown["year"], *means["first_year"], *means["last_year"]]
+    every = [str(year) for year in range(min(ends), max(ends) + 1)]
+    years = alt.Scale(domain=every)
     lines = means.assign(first=means["first_year"].astype(str), last=means["last_year"].astype(str))
     lengths = (
         alt.Chart(shown)
         .mark_bar()
         .encode(
-            x=alt.X("year:O", title="Année", axis=alt.Axis(labelAngle=-45)),
+            x=alt.X("annee:O", title="Année", scale=years, axis=alt.Axis(labelAngle=-45)),
             y=alt.Y("consumed_ha:Q", title="ENAF consommés (ha)", axis=alt.Axis(labelExpr=_AXIS)),
             color=alt.Color(
                 "periode:N",
                 scale=alt.Scale(domain=periods, range=["#7B7B9D", _BLUE][: len(periods)]),
                 legend=alt.Legend(title=None, orient="top"),
             ),
-            tooltip=[alt.Tooltip("year:O", title="Année"), alt.Tooltip("texte:N", title="Consommé")],
+            tooltip=[alt.Tooltip("annee:O", title="Année"), alt.Tooltip("texte:N", title="Consommé")],
         )
     )
     levels = (
         alt.Chart(lines)
         .mark_rule(strokeWidth=2, strokeDash=[6, 3], color="#D55E00")
-        .encode(x="first:O", x2="last:O", y="pace_ha_an:Q", tooltip=[alt.Tooltip("label:N", title="Rythme")])
+        .encode(
+            x=alt.X("first:O", scale=years),
+            x2="last:O",
+            y="pace_ha_an:Q",
+            tooltip=[alt.Tooltip("label:N", title="Rythme")],
+        )
     )
     return _plain(alt.layer(lengths, levels).properties(height=300))
 

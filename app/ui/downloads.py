@@ -83,6 +83,6 @@ def show(table: pd.DataFrame, headings: Mapping[str, str], name: str, **options:
     options
         Of ``st.dataframe``.
     """
-    drawn = st.dataframe(written(table, headings), hide_index=True, **options)
+    drawn = st.dataframe(written(table, headings), hide_index=True, placeholder=french.NO_VALUE, **options)
     offer(table, name)
     return drawn

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.results import Results, current_results
+from app.results import Results, current_results, workspace_name
 from app.ui import french
 from ocsge.errors import OcsgeError
 
@@ -68,13 +68,13 @@ def choose_territory() -> None:
     try:
         results = current_results()
         everyone = _communes(results.id, results)
-    except OcsgeError as error:
+    except OcsgeError:
         st.error("Aucun résultat à montrer.", icon=":material/folder_off:")
         st.markdown(
-            "Cet espace de travail ne contient pas encore de résultat. Lancez `ocsge demo` ou "
+            "Cet espace de travail est absent, ou ne contient pas encore de résultat entier. Lancez `ocsge demo` ou "
             "`ocsge derive --commune CODE --millesime ANNÉE`, puis rechargez cette page."
         )
-        st.caption(str(error))
+        st.text(f"Espace de travail\u202f: {workspace_name()}")
         st.stop()
     names = dict(zip(everyone["commune_code"], everyone["nom"], strict=True))
     asked = st.query_params.get(_COMMUNE)

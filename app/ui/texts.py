@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _NARROW = "\u202f"
 _BEFORE = re.compile(r" ([;:?!»%])")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&=@])")
+_ADDRESS = re.compile(r"(?i)(?<=http)(?=s?:)|(?<=https)(?=:)|(?<=www)(?=\.)|(?=@)")
+_JOINER = "\u2060"
+"""Of no width: what follows an escaped address would still be made a link, were it not cut."""
 _PLUS_MINUS = "±"
 
 
@@ -38,7 +41,7 @@ def markdown(text: object) -> str:
     >>> markdown("<b> :red[x]")
     '\\\\<b\\\\> \\\\:red\\\\[x\\\\]'
     """
-    return _MARKDOWN.sub(r"\\\1", " ".join(str(text).split()))
+    return _MARKDOWN.sub(r"\\\1", _ADDRESS.sub(_JOINER, " ".join(str(text).split())))
 
 
 NOT_A_PERMIT = "L'évaluation de l'artificialisation n'est pas une règle de constructibilité."

@@ -31,6 +31,7 @@ _COMMANDS = {
     "measure": ("ocsge.cli.measure", "measure", "Measure cover areas in any polygons, straight from a class raster."),
     "export": ("ocsge.cli.tables", "export", "Write the tables of a workspace: CSV, portal, XLSX."),
     "sql": ("ocsge.cli.tables", "sql", "Query the tables of a workspace in DuckDB."),
+    "report": ("ocsge.cli.report", "report", "Write the printable report of a commune, in French."),
     "corrections": ("ocsge.cli.corrections", "corrections", "Correct the cover or usage of ground, reversibly."),
     "catalog": ("ocsge.cli.catalog", "catalog", "Show the products, and register data files."),
     "rules": ("ocsge.cli.rules", "rules", "Show, check, compare the rules, and measure their effect."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +147,8 @@ def derive(  # noqa: PLR0917  (click passes by name)
 @workspace_option("Folder of the results.", default=Path("demo"))
 @JOBS
 @THREADS
-def demo(workspace: Path, jobs: int, threads: int | None) -> None:
+@click.option("--open", "open_browser", is_flag=True, help="Then open the dashboard in the browser.")
+def demo(workspace: Path, jobs: int, threads: int | None, open_browser: bool) -> None:
     """Derive the embedded commune (Olemps): 2019, 2022, flow.
 
     From its real BD TOPO layers (12174, Aveyron), which are shipped.
@@ -154,6 +156,11 @@ def demo(workspace: Path, jobs: int, threads: int | None) -> None:
     _derive_and_print(
         communes=(DEMO_COMMUNE,), millesime=DEMO_MILLESIMES, workspace=workspace, jobs=jobs, threads=threads
     )
+    if open_browser:
+        from ocsge.cli.app import DEFAULT_PORT, serve
+
+        sys.exit(serve(workspace, port=DEFAULT_PORT, open_browser=True))
+    click.echo(f"Dashboard: ocsge app --workspace {workspace}")
 
 
 def _derive_and_print(**request: object) -> None:

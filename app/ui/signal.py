@@ -1,0 +1,126 @@
+"""Texts and tables of the page Signaler."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from app.corrections import STATUSES_FR
+from app.ui.french import hectares, square_metres, typographic
+from ocsge.table_files import csv_text
+from ocsge.tables import M2_PER_HECTARE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ocsge.rules import Rules
+
+Span = Literal["every", "from", "until", "only"]
+SPANS: tuple[Span, ...] = ("every", "from", "until", "only")
+"""Years a correction holds for, seen from the millésime of its polygon."""
+
+
+def span_name(millesime: int) -> Callable[[Span], str]:
+    """Return how to say a span in French."""
+    names: Mapping[Span, str] = {
+        "every": "tous les millésimes",
+        "from": f"{millesime} et après",
+        "until": f"{millesime} et avant",
+        "only": f"{millesime} seulement",
+    }
+    return names.__getitem__
+
+
+def span_years(span: Span, millesime: int) -> tuple[int | None, int | None]:
+    """Return the first and last year of a span; None is no limit."""
+    return (
+        millesime if span in {"from", "only"} else None,
+        millesime if span in {"until", "only"} else None,
+    )
+
+
+def missing(cover: str | None, usage: str | None, author: str, reason: str) -> str:
+    """Return what a proposal lacks, in French, or an empty text."""
+    lacks = []
+    if cover is None and usage is None:
+        lacks.append("une couverture ou un usage")
+    if not author.strip():
+        lacks.append("l'auteur")
+    if not reason.strip():
+        lacks.append("le motif")
+    return typographic(f"Il manque : {', '.join(lacks)}.") if lacks else ""
+
+
+def area(area_m2: float) -> str:
+    """Return an area in the unit in which it is said."""
+    return square_metres(area_m2) if area_m2 < M2_PER_HECTARE else hectares(area_m2 / M2_PER_HECTARE)
+
+
+def polygon_names(polygons: pd.DataFrame, rules: Rules) -> dict[str, str]:
+    """Return how each polygon of a list is named: cover, usage, area, state."""
+    labels = {entry.code: entry.label_fr.split(" (")[0] for entry in (*rules.couvertures, *rules.usages)}
+    return {
+        str(row["id"]): f"{labels.get(row['code_cs'], row['code_cs'])} – {labels.get(row['code_us'], row['code_us'])}, "
+        f"{area(row['area_m2'])}, {_state(row)}"
+        for _, row in polygons.iterrows()
+    }
+
+
+def description(polygon: Mapping[str, Any], rules: Rules) -> str:
+    """Return what a polygon is now, as HTML."""
+    labels = {entry.code: entry.label_fr for entry in (*rules.couvertures, *rules.usages)}
+    facts = {
+        "Polygone": polygon["id"],
+        "Couverture": f"{polygon['code_cs']} {labels.get(polygon['code_cs'], '')}",
+        "Usage": f"{polygon['code_us']} {labels.get(polygon['code_us'], '')}",
+        "Surface": area(float(polygon["area_m2"])),
+        "État": _state(polygon),
+    }
+    rows = "".join(
+        f'<tr><th scope="row" style="text-align:left;padding:2px 12px 2px 0;font-weight:normal">{name}</th>'
+        f'<td style="padding:2px 0"><strong>{escape(str(value))}</strong></td></tr>'
+        for name, value in facts.items()
+    )
+    return f"<table>{rows}</table>"
+
+
+def shown(corrections: pd.DataFrame) -> pd.DataFrame:
+    """Return the list of corrections under French headings."""
+    first, last = corrections["millesime_from"], corrections["millesime_to"]
+    years = [
+        "tous"
+        if pd.isna(start) and pd.isna(end)
+        else f"{'' if pd.isna(start) else start}–{'' if pd.isna(end) else end}"
+        for start, end in zip(first, last, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "Numéro": corrections["id"],
+            "Statut": [STATUSES_FR.get(status, status) for status in corrections["status"]],
+            "Couverture": corrections["code_cs"],
+            "Usage": corrections["code_us"],
+            "Millésimes": years,
+            "Auteur": corrections["author"],
+            "Date": corrections["date"],
+            "Motif": corrections["reason"],
+        }
+    )
+
+
+def csv_bytes(corrections: pd.DataFrame) -> bytes:
+    """Return the corrections as the CSV of a French spreadsheet; no cell runs as a formula."""
+    return csv_text(corrections, profile="excel-fr").encode("utf-8-sig")
+
+
+def to_derive(concerned: Sequence[tuple[str, int, str | None]]) -> list[str]:
+    """Return the results that a decision changes, in French."""
+    return [
+        f"commune {code or '(aucune)'}, millésime {millesime}" + (f", périmètre {perimetre}" if perimetre else "")
+        for code, millesime, perimetre in concerned
+    ]
+
+
+def _state(polygon: Mapping[str, Any] | pd.Series) -> str:
+    return "artificialisé" if polygon["artif"] else "non artificialisé"

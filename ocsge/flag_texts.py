@@ -1,0 +1,40 @@
+"""Say in French what the flags of a stock mean to who reads the figures."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ocsge.french import typographic
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FLAGS_FR: Mapping[str, str] = MappingProxyType(
+    {
+        "default_cover": "Aucune image classée n'a servi : là où aucune couche ne décrit le sol, il a reçu la "
+        "couverture par défaut.",
+        "derived_zone_construite": "La zone construite est estimée à partir des bâtiments ; ce n'est pas celle de "
+        "l'IGN.",
+        "old_edition": "Une édition de la BD TOPO est antérieure au millésime : ce qui a été construit depuis manque.",
+        "other_year": "Une source (RPG, zone construite ou polygones classés) est d'une autre année que le millésime.",
+        "outside_data": "Le millésime est hors de la période que les données décrivent.",
+        "exempted_parks": "La collectivité a choisi d'exempter les parcs et jardins publics.",
+        "exempted_photovoltaic": "La collectivité a choisi d'exempter les centrales photovoltaïques au sol.",
+        "anchored": "Cet état part de celui du millésime précédent : seuls les vrais changements comptent.",
+        "preview": "Calcul à une résolution grossière : un aperçu, pas un chiffre à citer.",
+        "coverage<99.5": "Une partie de la commune n'a pas de données.",
+        "no_data": "La commune n'a aucune donnée.",
+        "partial_codes": "Certains polygones officiels portent un code général ; ils ont l'état commun à tout ce que "
+        "ce code recouvre.",
+        "unclassified": "Des objets officiels dont le code ne dit pas l'état ont été laissés de côté.",
+        "local_corrections": "Des corrections locales ont décidé la couverture ou l'usage de certains polygones.",
+    }
+)
+"""Sentence of each flag of tables ``STOCK`` and ``FLOW``."""
+
+
+def flag_sentences(flags: object) -> list[str]:
+    """Return a sentence a flag of a cell such as ``default_cover+preview``; an unknown flag is shown as it is."""
+    names = [name for name in str(flags or "").split("+") if name and name not in {"nan", "<NA>"}]
+    return [typographic(FLAGS_FR.get(name, f"Signalement « {name} ».")) for name in dict.fromkeys(names)]

@@ -1,0 +1,52 @@
+"""The benchmark of the dashboard: what it judges and how it says so; its measures are its own to run."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import pytest
+
+from benchmarks.browser import free_port, running
+from benchmarks.dashboard import PAGES, Figure, report
+
+
+def test_a_measure_meets_its_bar_up_to_the_bar_itself() -> None:
+    assert Figure("server answers", 5.0, "s", 5).met
+    assert not Figure("server answers", 5.01, "s", 5).met
+    assert Figure("websocket", 1000.0, "MB").met
+
+
+def test_the_report_has_a_line_a_measure_and_shouts_what_is_missed() -> None:
+    figures = [Figure("quick", 0.5, "s", 3), Figure("slow", 12.3, "s", 6), Figure("weight", 3.21, "MB")]
+    text = report([*figures, Figure("naive", math.inf, "s")], 30_000)
+    assert "| quick | 0.50 s | 3 s | yes |" in text
+    assert "| slow | 12 s | 6 s | **no** |" in text
+    assert "| weight | 3.21 MB |  |  |" in text
+    assert "| naive | never |  |  |" in text
+    assert "30,000 polygons" in text
+
+
+def test_every_page_is_measured() -> None:
+    assert {"synthese", "carte", "comparer"} <= set(PAGES)
+
+
+def test_a_server_is_waited_for_and_ended() -> None:
+    port = free_port()
+    serving = (
+        "import http.server as h, sys\n"
+        "class A(h.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self): self.send_response(200); self.end_headers()\n"
+        "h.HTTPServer(('127.0.0.1', int(sys.argv[1])), A).serve_forever()\n"
+    )
+    with running([sys.executable, "-c", serving, str(port)], port) as server:
+        assert server.url == f"http://127.0.0.1:{port}"
+        assert 0 < server.up_s < 60
+    with running([sys.executable, "-c", serving, str(port)], port):
+        pass  # the port is free again: the first one has ended
+
+
+def test_a_server_that_ends_at_once_is_told() -> None:
+    port = free_port()
+    with pytest.raises(RuntimeError, match="no answer"), running([sys.executable, "-c", "raise SystemExit(1)"], port):
+        pass
