@@ -8,8 +8,9 @@ import streamlit as st
 
 from app.imports import Imports
 from app.results import Results, workspace_path
+from app.routes import communes_url
 from app.ui import downloads, french, state, texts
-from app.ui.choropleth import MEASURES, bands, bounds_of, choropleth, communes_url, legend_html, outlines_path
+from app.ui.choropleth import MEASURES, bands, bounds_of, choropleth, legend_html
 from app.ui.comparison import epci_sums, ranked, side_by_side, similar, with_official
 from ocsge.errors import DataError
 
@@ -40,8 +41,8 @@ def every_commune(version: str, _results: Results) -> tuple[pd.DataFrame, pd.Dat
 @st.cache_data(max_entries=4, show_spinner=False)
 def extent(version: str, _results: Results) -> tuple[float, float, float, float] | None:  # noqa: ARG001
     """Return the bounds of the communes of a version, None when it has no map."""
-    path = outlines_path(_results)
-    return bounds_of(path) if path.is_file() else None
+    path = _results.communes_file()
+    return None if path is None else bounds_of(path)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)

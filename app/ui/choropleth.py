@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from app.results import Results
-
 LAYER = "communes"
 """Identifier of the layer, for its selection."""
 
@@ -64,16 +62,6 @@ class Band:
 
     below: float
     """Figures of the class are below it; infinite for the last."""
-
-
-def communes_url(results: Results) -> str:
-    """Return the address of the outlines and figures of every commune of a version."""
-    return f"/cartes/{results.id}/communes.geojson"
-
-
-def outlines_path(results: Results) -> Path:
-    """Return the file that the address serves."""
-    return results.version / "communes.geojson.gz"
 
 
 def bounds_of(path: Path) -> tuple[float, float, float, float]:
