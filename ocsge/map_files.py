@@ -4,13 +4,12 @@
 pair, ``communes.geojson`` the outlines and figures of every commune of a version. They are drawings: shapes are
 simplified together, so that neighbours still share their borders, and areas come from the tables, never from a shape.
 
-Texts are escaped for HTML, because a map's tooltip puts them into HTML. Equal tables give equal bytes.
+Texts are those of the data, as they are: what shows them escapes them. Equal tables give equal bytes.
 """
 
 from __future__ import annotations
 
 import gzip
-import html
 import json
 from typing import TYPE_CHECKING
 
@@ -120,7 +119,7 @@ def communes_geojson(outlines: Sequence[gpd.GeoDataFrame], stock: pd.DataFrame, 
 
     Properties: ``code``, ``nom``; ``m``, the last millésime, with ``stock`` (ha) and ``part`` (%); ``p``, the last pair
     (``2019-2022``), with ``net`` (ha), ``net_an`` (ha a year), ``pour_mille`` (ha a year for 1 000 ha of territory);
-    ``t``, these in words, lines parted by ``<br>``. What is unknown is null.
+    ``t`` and ``f``, stock and flow in words, ``f`` empty without flow. What is unknown is null.
 
     Parameters
     ----------
@@ -136,7 +135,7 @@ def communes_geojson(outlines: Sequence[gpd.GeoDataFrame], stock: pd.DataFrame, 
         parts.append(_drawn(gpd.GeoDataFrame(joined, crs=alike.iloc[0].crs)))
     known = [code for part in parts for code in part["commune_code"]]
     rows = [figures.get(code, {"code": code, "nom": code}) for code in known]
-    names = ("code", "nom", "m", "stock", "part", "p", "net", "net_an", "pour_mille", "t")
+    names = ("code", "nom", "m", "stock", "part", "p", "net", "net_an", "pour_mille", "t", "f")
     properties = {name: [json.dumps(row.get(name), ensure_ascii=False) for row in rows] for name in names}
     return _collection(properties, _light_outlines([part.geometry for part in parts]))
 
@@ -178,13 +177,13 @@ def _labels(rules: Rules) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _written(values: Iterable[object], labels: dict[str, str] | None = None) -> list[str]:
-    """Return texts as JSON, escaped for HTML; with labels, those of the values, which stand where there is none."""
+    """Return texts as JSON; with labels, those of the values, which stand where there is none."""
     known: dict[object, str] = {}
     written = []
     for value in values:
         if value not in known:
             text = str(value) if labels is None else labels.get(str(value), str(value))
-            known[value] = json.dumps(html.escape(text), ensure_ascii=False)
+            known[value] = json.dumps(text, ensure_ascii=False)
         written.append(known[value])
     return written
 
@@ -230,7 +229,7 @@ def _figures(stock: pd.DataFrame, flow: pd.DataFrame) -> dict[str, dict[str, obj
     found: dict[str, dict[str, object]] = {}
     for row in stock.sort_values("millesime", kind="stable").to_dict("records"):
         code = str(row["commune_code"])
-        nom = code if pd.isna(row["nom"]) else html.escape(str(row["nom"]))
+        nom = code if pd.isna(row["nom"]) else str(row["nom"])
         found[code] = {"code": code, "nom": nom, "m": int(row["millesime"])}
         found[code] |= {"stock": _known(row["stock_ha"], 4), "part": _known(row["part_pct"], 2)}
     if not flow.empty:
@@ -242,7 +241,7 @@ def _figures(stock: pd.DataFrame, flow: pd.DataFrame) -> dict[str, dict[str, obj
                 pour_mille=_known(PER_HECTARES * row["net_ha_an"] / row["surface_ha"], 4),
             )
     for commune in found.values():
-        commune["t"] = "<br>".join(_in_words(commune))
+        commune["t"], commune["f"] = _in_words(commune)
     return found
 
 
@@ -251,17 +250,17 @@ def _known(value: float, decimals: int) -> float | None:
     return None if pd.isna(value) else round(float(value), decimals)
 
 
-def _in_words(commune: dict[str, object]) -> list[str]:
-    """Return the lines of a commune's tooltip."""
+def _in_words(commune: dict[str, object]) -> tuple[str, str]:
+    """Return the stock and the flow of a commune in words; the second is empty without two millésimes."""
     stock, part, net, net_an = (commune.get(name) for name in ("stock", "part", "net", "net_an"))
-    lines = [f"<b>{commune['nom']}</b> ({commune['code']})"]
     if isinstance(stock, float) and isinstance(part, float):
         area = f"{_french(stock, 1)}{_NARROW}ha artificialisés ({_french(part, 1)}{_NARROW}%)"
-        lines.append(f"{commune['m']}{_NARROW}: {area}")
+        state = f"{commune['m']}{_NARROW}: {area}"
     else:
-        lines.append(f"{commune['m']}{_NARROW}: sans donnée")
+        state = f"{commune['m']}{_NARROW}: sans donnée"
+    change = ""
     if isinstance(net, float) and isinstance(net_an, float):
         years = str(commune["p"]).replace("-", "–")
         signed = f"{_french(net, 1, signed=True)}{_NARROW}ha, soit {_french(net_an, 2, signed=True)}{_NARROW}ha par an"
-        lines.append(f"Solde {years}{_NARROW}: {signed}")
-    return lines
+        change = f"Solde {years}{_NARROW}: {signed}"
+    return state, change

@@ -12,6 +12,7 @@ import numpy as np
 import pydeck as pdk
 
 from app.ui import french
+from app.ui.maps import view_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,16 +161,12 @@ def choropleth(
         line_width_units=pdk.types.String("pixels"),
         auto_highlight=True,
     )
-    west, south, east, north = bounds
-    span = max(east - west, (north - south) * 1.4, 1e-4)
-    view = pdk.ViewState(
-        longitude=(west + east) / 2, latitude=(south + north) / 2, zoom=float(np.log2(360 / span) + 0.6)
-    )
     return pdk.Deck(
         layers=[layer],
-        initial_view_state=view,
+        initial_view_state=view_of(bounds),
         map_provider=None,
-        tooltip={"html": "{t}"},
+        # Streamlit escapes the values for HTML
+        tooltip={"html": "<b>{nom}</b> ({code})<br>{t}<br>{f}"},
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from app import map_page
-from app.ui import state
+from app.ui import state, texts
 from app.ui.legend import legend
 from app.ui.pourquoi import panel
 
 here = state.territory()
-st.title(f"Carte – {here.nom} ({here.code})", anchor=False)
+st.title(f"Carte – {texts.markdown(here.nom)} ({here.code})", anchor=False)
 
 view = map_page.choose_view(here)
 if view is None:

@@ -182,13 +182,15 @@ st.title(f"Comparer {texts.markdown(here.nom)} ({here.code})")
 imports = Imports(workspace_path())
 communes = every_commune(here.results.id, here.results)[2]
 number = french.number(len(communes))
-st.caption(
-    f"{number} communes dans cet espace de travail, chacune à son dernier millésime."
-    if len(communes) > 1
-    else "Une seule commune dans cet espace de travail."
-)
-chosen = drawn_map(communes)
-drawn_rank(communes, chosen)
-drawn_similar(communes)
-drawn_epci()
+if len(communes) > 1:
+    st.caption(f"{number} communes dans cet espace de travail, chacune à son dernier millésime.")
+    chosen = drawn_map(communes)
+    drawn_rank(communes, chosen)
+    drawn_similar(communes)
+    drawn_epci()
+else:
+    st.info(
+        "Une seule commune dans cet espace de travail. Dérivez-en d'autres pour comparer leurs cartes et leurs rangs.",
+        icon=":material/info:",
+    )
 drawn_official()
