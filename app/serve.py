@@ -5,8 +5,10 @@ The file is not ``app.py``: Streamlit imports it under its own name, which would
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
+from threading import Thread
 
 import streamlit as st
 
@@ -15,4 +17,14 @@ if (_PARENT := str(Path(__file__).resolve().parents[1])) not in sys.path:
 
 from app.routes import ROUTES
 
+_OF_PAGES = ("altair", "pydeck", "app.map_page", "app.ui.charts", "app.ui.composition", "app.ui.state")
+
+
+def _warm() -> None:
+    """Import what the pages need while the browser loads its own part: the first visitor does not wait for it."""
+    for name in _OF_PAGES:
+        importlib.import_module(name)
+
+
+Thread(target=_warm, name="warm", daemon=True).start()
 app = st.App(Path(__file__).with_name("main.py"), routes=ROUTES)
