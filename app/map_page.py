@@ -16,6 +16,7 @@ from app.tiles import needs_tiles, tiles_url
 from app.ui import french, maps, palettes
 from app.ui.law import rules_at, rules_of
 from app.ui.pourquoi import change_lines, polygon_lines, verdict
+from ocsge.tables import M2_PER_HECTARE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,6 @@ _VIEWS = {STATE: "Artificialisation", FLOW: "Flux", COVER: "Couverture", USAGE: 
 _PROPERTY = {STATE: "e", COVER: "cs", USAGE: "us"}
 _BASEMAPS = {"aucun": "Aucun", "plan": "Plan IGN", "ortho": "Orthophoto"}
 _HEADINGS = {"classe": "Classe", "polygones": "Polygones", "surface_ha": "Surface (ha)", "part_pct": "Part (%)"}
-_M2_PER_HECTARE = 10_000
 _COLON = "\u202f:"
 _MOST_WITH_LIMITS = 5_000
 """Polygons beyond which their limits are not drawn: they take as long as the fills, and hide them."""
@@ -279,7 +279,7 @@ def _flows(here: Territory) -> tuple[pd.DataFrame, tuple[Shade, ...]]:
         codes = moved["change"].map({"gain": "gain", "loss": "perte"})
         by_flow = moved.assign(code=codes, polygons=1).groupby("code")[["polygons", "area_m2"]]
         sums = by_flow.sum().reindex(["gain", "perte"], fill_value=0)
-    whole = float(here.stock_at(here.millesime)["surface_ha"]) * _M2_PER_HECTARE
+    whole = float(here.stock_at(here.millesime)["surface_ha"]) * M2_PER_HECTARE
     return _table(sums, shades, whole), shades
 
 
@@ -292,7 +292,7 @@ def _table(sums: pd.DataFrame, shades: Sequence[Shade], whole_m2: float) -> pd.D
             "code": [shade.code for shade in shades],
             "classe": [shade.label for shade in shades],
             "polygones": known["polygons"].astype(int).to_numpy(),
-            "surface_ha": (known["area_m2"] / _M2_PER_HECTARE).to_numpy(),
+            "surface_ha": (known["area_m2"] / M2_PER_HECTARE).to_numpy(),
             "part_pct": (100 * known["area_m2"] / whole_m2).to_numpy(),
         }
     )

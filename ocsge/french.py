@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from ocsge.tables import M2_PER_HECTARE
+
 _NARROW = "\u202f"
 NO_VALUE = "–"
 """What stands for a figure that is not known."""
@@ -53,6 +55,17 @@ def percent(value: object, decimals: int = 1) -> str:
 def square_metres(value: object) -> str:
     """Return an area in square metres with its unit."""
     return with_unit(number(value), "m²")
+
+
+def area(area_m2: float) -> str:
+    """Return an area as it is said: square metres below a hectare, then hectares.
+
+    Examples
+    --------
+    >>> area(412.0), area(9_999.6), area(12_345.0)
+    ('412\u202fm²', '1,0\u202fha', '1,2\u202fha')
+    """
+    return square_metres(area_m2) if round(area_m2) < M2_PER_HECTARE else hectares(area_m2 / M2_PER_HECTARE)
 
 
 def signed(value: object, decimals: int = 1) -> str:

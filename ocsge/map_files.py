@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
@@ -19,10 +19,11 @@ import pandas as pd
 import shapely
 
 from ocsge.errors import CrsError
-from ocsge.tables import M2_PER_HECTARE
+from ocsge.figures import as_filed, net_per_thousand_ha
+from ocsge.french import area, hectares, percent, signed, typographic, with_unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,13 +35,10 @@ COMMUNES_TOLERANCE_M = 20.0
 """The same of a commune's outline, at first."""
 COMMUNE_BYTES = 1_150
 """Most bytes an outline takes on the average; beyond, the tolerance doubles. A département then stays below 0.7 MB."""
-PER_HECTARES = 1_000
-"""Hectares of territory that a rate of artificialisation is given for."""
 _DEGREES = "EPSG:4326"
 _DECIMALS = 6
 _COMMUNE_DECIMALS = 5
 _MOST_DOUBLINGS = 8
-_NARROW = "\u202f"
 
 
 def polygons_geojson(polygons: gpd.GeoDataFrame, *, rules: Rules) -> bytes:
@@ -75,7 +73,7 @@ def polygons_geojson(polygons: gpd.GeoDataFrame, *, rules: Rules) -> bytes:
         "us": _written(drawn["code_us"]),
         "l": _written(drawn["code_cs"], covers),
         "u": _written(drawn["code_us"], usages),
-        "s": _written([area_text(area) for area in drawn["area_m2"]]),
+        "s": _written([area(m2) for m2 in drawn["area_m2"]]),
     }
     return _collection(properties, _in_degrees(_simplified(drawn.geometry, TOLERANCE_M)))
 
@@ -110,7 +108,7 @@ def changes_geojson(changes: gpd.GeoDataFrame, *, rules: Rules) -> bytes:
         properties[f"us{when}"] = _written(drawn[f"code_us_{when}"])
         properties[f"l{when}"] = _written(drawn[f"code_cs_{when}"], covers)
         properties[f"u{when}"] = _written(drawn[f"code_us_{when}"], usages)
-    properties["s"] = _written([area_text(area) for area in drawn["area_m2"]])
+    properties["s"] = _written([area(m2) for m2 in drawn["area_m2"]])
     return _collection(properties, _in_degrees(_simplified(drawn.geometry, TOLERANCE_M)))
 
 
@@ -149,26 +147,6 @@ def _light_outlines(shapes: list[gpd.GeoSeries]) -> list[str]:
         if sum(map(len, written)) <= COMMUNE_BYTES * len(written):
             break
     return written
-
-
-def area_text(area_m2: float) -> str:
-    """Return an area as French readers expect: m² up to a hectare, then hectares.
-
-    Examples
-    --------
-    >>> area_text(3600.4), area_text(12_345)
-    ('3\u202f600\u202fm²', '1,2\u202fha')
-    """
-    if round(area_m2) < M2_PER_HECTARE:
-        return f"{_french(area_m2, 0)}{_NARROW}m²"
-    return f"{_french(area_m2 / M2_PER_HECTARE, 1)}{_NARROW}ha"
-
-
-def _french(value: float, decimals: int, *, signed: bool = False) -> str:
-    text = f"{value:{'+' if signed else ''},.{decimals}f}".replace(",", _NARROW).replace(".", ",")
-    if not any(digit in text for digit in "123456789"):
-        return text.lstrip("+-")
-    return text.replace("-", "−")
 
 
 def _labels(rules: Rules) -> tuple[dict[str, str], dict[str, str]]:
@@ -231,36 +209,36 @@ def _figures(stock: pd.DataFrame, flow: pd.DataFrame) -> dict[str, dict[str, obj
         code = str(row["commune_code"])
         nom = code if pd.isna(row["nom"]) else str(row["nom"])
         found[code] = {"code": code, "nom": nom, "m": int(row["millesime"])}
-        found[code] |= {"stock": _known(row["stock_ha"], 4), "part": _known(row["part_pct"], 2)}
+        found[code] |= {"stock": _known(row, "stock_ha"), "part": _known(row, "part_pct")}
     if not flow.empty:
-        for row in flow.sort_values(["millesime_1", "millesime_2"], kind="stable").to_dict("records"):
+        rates = flow.assign(net_pour_mille=net_per_thousand_ha(flow))
+        for row in rates.sort_values(["millesime_1", "millesime_2"], kind="stable").to_dict("records"):
             found[str(row["commune_code"])].update(
                 p=f"{row['millesime_1']}-{row['millesime_2']}",
-                net=_known(row["net_ha"], 4),
-                net_an=_known(row["net_ha_an"], 4),
-                pour_mille=_known(PER_HECTARES * row["net_ha_an"] / row["surface_ha"], 4),
+                net=_known(row, "net_ha"),
+                net_an=_known(row, "net_ha_an"),
+                pour_mille=_known(row, "net_pour_mille"),
             )
     for commune in found.values():
         commune["t"], commune["f"] = _in_words(commune)
     return found
 
 
-def _known(value: float, decimals: int) -> float | None:
-    """Return a rounded number, None when it is not known."""
-    return None if pd.isna(value) else round(float(value), decimals)
+def _known(row: Mapping[Hashable, Any], column: str) -> float | None:
+    """Return a figure as files hold it, None when it is not known."""
+    return None if pd.isna(row[column]) else as_filed(float(row[column]), column)
 
 
 def _in_words(commune: dict[str, object]) -> tuple[str, str]:
     """Return the stock and the flow of a commune in words; the second is empty without two millésimes."""
     stock, part, net, net_an = (commune.get(name) for name in ("stock", "part", "net", "net_an"))
     if isinstance(stock, float) and isinstance(part, float):
-        area = f"{_french(stock, 1)}{_NARROW}ha artificialisés ({_french(part, 1)}{_NARROW}%)"
-        state = f"{commune['m']}{_NARROW}: {area}"
+        state = f"{commune['m']} : {hectares(stock)} artificialisés ({percent(part)})"
     else:
-        state = f"{commune['m']}{_NARROW}: sans donnée"
+        state = f"{commune['m']} : sans donnée"
     change = ""
     if isinstance(net, float) and isinstance(net_an, float):
         years = str(commune["p"]).replace("-", "–")
-        signed = f"{_french(net, 1, signed=True)}{_NARROW}ha, soit {_french(net_an, 2, signed=True)}{_NARROW}ha par an"
-        change = f"Solde {years}{_NARROW}: {signed}"
-    return state, change
+        yearly = with_unit(signed(net_an, 2), "ha")
+        change = f"Solde {years} : {with_unit(signed(net), 'ha')}, soit {yearly} par an"
+    return typographic(state), typographic(change)

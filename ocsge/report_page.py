@@ -10,6 +10,7 @@ import base64
 from html import escape
 from typing import TYPE_CHECKING
 
+from ocsge.figures import as_filed, decimals_of
 from ocsge.french import NO_VALUE, number, signed, typographic, with_unit
 from ocsge.table_files import is_null
 
@@ -88,7 +89,7 @@ def figure(value: object, unit: str = "ha", *, decimals: int = 2, difference: bo
     value
         The number, in ``unit``.
     unit
-        ``ha`` and what is counted a year have 4 decimals in the files, ``%`` has 2.
+        ``%``, ``ha``, or what is counted a year.
     decimals
         Decimals shown.
     difference
@@ -96,7 +97,8 @@ def figure(value: object, unit: str = "ha", *, decimals: int = 2, difference: bo
     """
     if is_null(value):
         return Html(NO_VALUE)
-    exact = f"{round(float(str(value)), 2 if unit == '%' else 4) + 0.0:.{2 if unit == '%' else 4}f}"
+    column = "_pct" if unit == "%" else "_ha"
+    exact = f"{as_filed(float(str(value)), column):.{decimals_of(column)}f}"
     shown = with_unit((signed if difference else number)(value, decimals), unit)
     return Html(f'<data value="{exact}">{escape(shown, quote=False)}</data>')
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ocsge.errors import OcsgeError
+from ocsge.figures import as_filed, decimals_of
 from ocsge.publish import json_bytes, publish
 from ocsge.table_schema import table_schema
 
@@ -31,9 +32,8 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 def write_csv(frame: pd.DataFrame, path: Path, *, profile: Profile = "machine", schema: Schema | None = None) -> None:
     """Write a table as CSV, without its geometry.
 
-    Hectares (columns named ``…_ha`` or ``…_ha_an``) have 4 decimals, percentages (``…_pct``) 2, other numbers
-    all the digits they need; null is an empty cell. A text that a spreadsheet would run as a formula gets an
-    apostrophe in front.
+    Numbers have the decimals of :func:`ocsge.figures.decimals_of`; null is an empty cell. A text that a spreadsheet
+    would run as a formula gets an apostrophe in front.
 
     Parameters
     ----------
@@ -108,11 +108,10 @@ def _cell(value: object, column: str, *, french: bool) -> str:
 def _number(value: float, column: str) -> str:
     if math.isinf(value):
         raise OcsgeError(f"column {column}: an infinite number cannot be exported")
-    decimals = 4 if column.endswith(("_ha", "_ha_an")) else 2 if column.endswith("_pct") else None
+    decimals = decimals_of(column)
     if decimals is None:
         return repr(value).removesuffix(".0")
-    # Adding zero turns the −0.0 of a rounded small loss into 0.0.
-    return f"{round(value, decimals) + 0.0:.{decimals}f}"
+    return f"{as_filed(value, column):.{decimals}f}"
 
 
 def _harmless(text: str) -> str:

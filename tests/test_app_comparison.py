@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import math
 from typing import TYPE_CHECKING
 
+import geopandas as gpd
 import pandas as pd
 import pytest
+import shapely
 from several_communes import SIREN, STOCKS, enaf_csv, flow, portal_csv, several, stock
 from territory_tables_by_hand import flow_row, flows, stock_row, stocks
 
 from app.ui import choropleth, enaf
-from app.ui.choropleth import MEASURES, bands, bounds_of, fill
+from app.ui.choropleth import MEASURES, bands, bounds_of, fill, measured
 from app.ui.comparison import epci_sums, ranked, side_by_side, similar, with_official
 from ocsge.csv_tables import read_text_table
+from ocsge.map_files import communes_geojson
 from ocsge.portal import official_figures
 from ocsge.rules import Rules, load_rules
 from ocsge.territories import membership
@@ -37,6 +42,23 @@ def test_a_commune_has_its_last_stock_and_last_flow(table: pd.DataFrame) -> None
     first = table.set_index("commune_code").loc["12001"]
     assert (first["stock_ha"], first["net_ha"], first["net_ha_an"], first["pair"]) == (13.0, 3.0, 1.0, "2019–2022")
     assert first["net_pour_mille"] == 1.0  # 1 ha a year, 1 000 ha of territory
+
+
+def test_the_rate_of_a_commune_is_that_of_its_map_file() -> None:
+    known = stock().assign(outline_ha=2000.0)  # half of the outline is outside the data
+    square = gpd.GeoDataFrame({"commune_code": ["12002"]}, geometry=[shapely.box(0, 0, 100, 100)], crs=2154)
+    collection = json.loads(gzip.decompress(communes_geojson([square], known, flow())))
+    (written,) = collection["features"]
+    rate = side_by_side(known, flow()).set_index("commune_code").loc["12002", "net_pour_mille"]
+    assert rate == written["properties"]["pour_mille"] == 2.0  # 6 ha in 3 years, 1 000 ha measured
+
+
+def test_a_commune_is_counted_in_the_class_that_it_is_drawn_in() -> None:
+    figures = measured(MEASURES[1], [-0.00001, 1.00004, 1.00006, 2.0])
+    assert figures == [0.0, 1.0, 1.0001, 2.0]
+    classes = bands(figures)
+    assert all(band.colour != (0, 114, 178) for band in classes)
+    assert classes[-1].below == math.inf
 
 
 def test_a_commune_of_one_millesime_has_no_flow(table: pd.DataFrame) -> None:

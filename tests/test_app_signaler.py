@@ -182,4 +182,3 @@ def test_the_codes_offered_are_the_leaves_and_the_names_say_cover_usage_area_and
 ) -> None:
     names = signal.polygon_names(Results(village_pair.version).largest_polygons(CODE, LAST), RULES)
     assert any(name.endswith("3\u202f600\u202fm², artificialisé") for name in names.values())
-    assert signal.area(12_345.0) == "1,2\u202fha"

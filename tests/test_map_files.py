@@ -14,7 +14,8 @@ import shapely
 from village import CAR_PARK_M2, CODE, FIRST, LAST, NOM, SIDE
 
 from ocsge.errors import CrsError
-from ocsge.map_files import COMMUNE_BYTES, area_text, changes_geojson, communes_geojson, polygons_geojson
+from ocsge.french import area
+from ocsge.map_files import COMMUNE_BYTES, changes_geojson, communes_geojson, polygons_geojson
 from ocsge.rules import load_rules
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def test_every_polygon_is_on_the_map_with_its_id_state_codes_and_area(village_pa
     assert set(found) == set(rows.index)
     for name, said in found.items():
         row = rows.loc[name]
-        assert (said["cs"], said["us"], said["s"]) == (row["code_cs"], row["code_us"], area_text(row["area_m2"]))
+        assert (said["cs"], said["us"], said["s"]) == (row["code_cs"], row["code_us"], area(row["area_m2"]))
         assert said["e"] == {(True, False): "a", (False, False): "n"}[bool(row["artif"]), bool(row["crit_seuil"])]
 
 
@@ -127,20 +128,6 @@ def test_a_state_says_whether_a_threshold_decided_it(artif: bool, threshold: boo
     table = states([square(0, 0)], artif=[artif], crit_seuil=[threshold])
     (feature,) = features(polygons_geojson(table, rules=load_rules()))
     assert feature["properties"]["e"] == letter
-
-
-@pytest.mark.parametrize(
-    ("area_m2", "text"),
-    [
-        (412, "412\u202fm²"),
-        (0.4, "0\u202fm²"),
-        (9_999.6, "1,0\u202fha"),
-        (12_345, "1,2\u202fha"),
-        (1.5e7, "1\u202f500,0\u202fha"),
-    ],
-)
-def test_an_area_is_in_square_metres_below_a_hectare(area_m2: float, text: str) -> None:
-    assert area_text(area_m2) == text
 
 
 def test_texts_are_those_of_the_data_and_cannot_leave_their_quotes() -> None:
@@ -229,6 +216,11 @@ def test_what_is_not_known_of_a_commune_is_null() -> None:
     said = feature["properties"]
     assert [said[name] for name in ("nom", "stock", "part", "p", "net", "net_an", "pour_mille")] == [CODE, *[None] * 6]
     assert (said["t"], said["f"]) == ("2022\u202f: sans donnée", "")
+
+
+def test_a_commune_without_measured_ground_has_no_rate() -> None:
+    (feature,) = features(communes_geojson([outline(CODE, square(0, 0))], stock_of(CODE), flow_of(CODE, surface_ha=0)))
+    assert feature["properties"]["pour_mille"] is None
 
 
 def test_communes_of_several_systems_stand_on_one_map_each_once() -> None:

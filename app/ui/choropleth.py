@@ -13,9 +13,10 @@ import pydeck as pdk
 
 from app.ui import french
 from app.ui.maps import view_of
+from ocsge.figures import as_filed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 LAYER = "communes"
@@ -87,6 +88,17 @@ def _points(coordinates: Any) -> list[list[float]]:
     if coordinates and isinstance(coordinates[0], (int, float)):
         return [coordinates[:2]]
     return [point for part in coordinates for point in _points(part)]
+
+
+def measured(measure: Measure, figures: Iterable[float]) -> list[float]:
+    """Return figures as the file of the map holds them: a finer one could be counted in a class and drawn in another.
+
+    Examples
+    --------
+    >>> measured(MEASURES[0], [1.004, 1.006])
+    [1.0, 1.01]
+    """
+    return [as_filed(figure, measure.column) for figure in figures]
 
 
 def bands(figures: Sequence[float]) -> list[Band]:

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from app.ui import french
+from ocsge.figures import net_per_thousand_ha
 from ocsge.portal import beside
 from ocsge.territories import complete_membership, sum_territories
 
 if TYPE_CHECKING:
     from ocsge.portal import OfficialFigures
 
-PER_MILLE = 1000
 _OF_STOCK = ["commune_code", "nom", "epci_siren", "population", "millesime", "outline_ha", "surface_ha", "stock_ha"]
 
 
@@ -31,21 +31,22 @@ def side_by_side(stock: pd.DataFrame, flow: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         ``commune_code``, ``nom``, ``epci_siren``, ``population``, ``millesime``, ``extent_ha`` (outline, else
         surface), ``stock_ha``, ``part_pct``; of the last pair ``pair`` (text, empty without one), ``gain_ha``,
-        ``loss_ha``, ``net_ha``, ``net_ha_an`` and ``net_pour_mille`` (net a year for 1000 ha of territory).
+        ``loss_ha``, ``net_ha``, ``net_ha_an`` and ``net_pour_mille``
+        (:func:`ocsge.figures.net_per_thousand_ha`).
     """
     last = _known(stock).sort_values("millesime").drop_duplicates("commune_code", keep="last")
     table = last[[*_OF_STOCK, "part_pct"]].assign(nom=last["nom"].fillna(last["commune_code"]))
     table["extent_ha"] = table.pop("outline_ha").fillna(table.pop("surface_ha"))
-    figures = ["gain_ha", "loss_ha", "net_ha", "net_ha_an"]
+    figures = ["gain_ha", "loss_ha", "net_ha", "net_ha_an", "net_pour_mille"]
     if flow.empty:
         table = table.assign(pair="", **dict.fromkeys(figures, np.nan))
     else:
         latest = _known(flow).sort_values(["millesime_2", "millesime_1"]).drop_duplicates("commune_code", keep="last")
         years = zip(latest["millesime_1"], latest["millesime_2"], strict=True)
-        latest = latest.assign(pair=[french.years((int(first), int(second))) for first, second in years])
+        pairs = [french.years((int(first), int(second))) for first, second in years]
+        latest = latest.assign(pair=pairs, net_pour_mille=net_per_thousand_ha(latest))
         table = table.merge(latest[["commune_code", "pair", *figures]], on="commune_code", how="left")
         table["pair"] = table["pair"].fillna("")
-    table["net_pour_mille"] = PER_MILLE * table["net_ha_an"] / table["extent_ha"].replace(0, np.nan)
     return table.sort_values("commune_code", ignore_index=True)
 
 

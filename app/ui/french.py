@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ocsge.french import (
     NO_VALUE,
+    area,
     hectares,
     number,
     percent,
@@ -16,6 +17,7 @@ from ocsge.french import (
 
 __all__ = [
     "NO_VALUE",
+    "area",
     "hectares",
     "metric_delta",
     "number",

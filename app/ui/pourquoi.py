@@ -10,7 +10,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from app.ui import french
+from app.ui.french import area
 from ocsge.exemptions import CHOSEN
 from ocsge.tables import CORRECTED_USAGE_RULE, CORRECTION_MARKER, REASON_MARKERS
 
@@ -95,17 +95,6 @@ def panel(title: str, lines: list[Line]) -> str:
     heading = f'<p style="font-size:1.15rem;font-weight:bold;margin:0">{escape(title)}</p>'
     body = f'{heading}<dl style="{_FLUSH}">{items}</dl>'
     return f'<section aria-label="Pourquoi" style="font-size:.9rem">{body}</section>'
-
-
-def area(area_m2: float) -> str:
-    """Return an area in m² up to a hectare, in hectares from there.
-
-    Examples
-    --------
-    >>> area(412.0), area(12_300.0)
-    ('412\u202fm²', '1,23\u202fha')
-    """
-    return french.square_metres(area_m2) if area_m2 < 10_000 else french.hectares(area_m2 / 10_000, 2)
 
 
 _KINDS = (("cs", "couverture"), ("us", "usage"))

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from app.corrections import STATUSES_FR
-from app.ui.french import hectares, square_metres, typographic
+from app.ui.french import area, typographic
 from ocsge.table_files import csv_text
-from ocsge.tables import M2_PER_HECTARE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -51,11 +50,6 @@ def missing(cover: str | None, usage: str | None, author: str, reason: str) -> s
     if not reason.strip():
         lacks.append("le motif")
     return typographic(f"Il manque : {', '.join(lacks)}.") if lacks else ""
-
-
-def area(area_m2: float) -> str:
-    """Return an area in the unit in which it is said."""
-    return square_metres(area_m2) if area_m2 < M2_PER_HECTARE else hectares(area_m2 / M2_PER_HECTARE)
 
 
 def polygon_names(polygons: pd.DataFrame, rules: Rules) -> dict[str, str]:

@@ -10,7 +10,7 @@ from app.imports import Imports
 from app.results import Results, workspace_path
 from app.routes import communes_url
 from app.ui import downloads, french, state, texts
-from app.ui.choropleth import MEASURES, bands, bounds_of, choropleth, legend_html
+from app.ui.choropleth import MEASURES, bands, bounds_of, choropleth, legend_html, measured
 from app.ui.comparison import epci_sums, ranked, side_by_side, similar, with_official
 from ocsge.errors import DataError
 
@@ -77,7 +77,7 @@ def drawn_map(table: pd.DataFrame) -> str:
     if bounds is None:
         st.info("Cette version n'a pas de carte des communes.", icon=":material/map:")
         return measure.column
-    classes = bands(table[measure.column].tolist())
+    classes = bands(measured(measure, table[measure.column]))
     deck = choropleth(communes_url(here.results), measure, classes, own=here.code, bounds=bounds)
     st.pydeck_chart(
         deck, height=460, key=f"choropleth_{measure.property}", alt=f"Carte des communes selon\u202f: {measure.label}"
