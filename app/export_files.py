@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from ocsge.store import Workspace
+from ocsge.version_layout import PART, pair_partition_of, partition_of, stem_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +38,6 @@ _LABELS = {
 }
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 """Equal files give equal archives."""
-_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +57,29 @@ class GeoFile:
     """Its media type."""
 
 
-def table_files(workspace: Path, *, profile: Profile, communes: Sequence[str] | None) -> dict[str, bytes]:
-    """Return the files of ``ocsge export`` by name: of some communes, or of every commune.
+def table_files(
+    workspace: Path, *, version: Path, profile: Profile, communes: Sequence[str] | None
+) -> dict[str, bytes]:
+    """Return the files of ``ocsge export`` by name, of one version: of some communes, or of every commune.
 
     Raises
     ------
     DataError
-        When the workspace holds no stock of these communes.
+        When the version holds no stock of these communes, or is no longer there.
     """
     from ocsge.table_exports import export_tables  # noqa: PLC0415  (geopandas: only when a file is asked for)
 
-    for _ in range(_ATTEMPTS):
-        before = Workspace(workspace).current()
-        with TemporaryDirectory() as folder:
-            paths = export_tables(workspace, folder, profile=profile, communes=communes)
-            found = {path.name: path.read_bytes() for path in paths}
-        if Workspace(workspace).current() == before:
-            break  # else published anew in between: the tables might be of two versions
-    return found
+    with TemporaryDirectory() as folder:
+        paths = export_tables(workspace, folder, profile=profile, communes=communes, version=version)
+        return {path.name: path.read_bytes() for path in paths}
 
 
-def table_names(results: Results, profile: Profile) -> list[str]:
-    """Return the names of the tables that a profile writes, schemas left out."""
+def table_names(results: Results, profile: Profile, *, communes: Sequence[str] | None) -> list[str]:
+    """Return the names of the tables that a profile writes of these communes, schemas left out."""
     if profile == "xlsx":
         return ["ocsge.xlsx"]
-    held = [name for name in ("stock", "flow", "stock_long", "change_matrix") if results.has(name)]
+    known = [name for name in ("stock", "flow", "stock_long", "change_matrix") if results.has(name)]
+    held = known if communes is None else [name for name in known if len(results.table(name, communes=communes))]
     return ["portal.csv", "sources.csv"] if profile == "portal" else [*(f"{name}.csv" for name in held), "sources.csv"]
 
 
@@ -101,11 +98,11 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
     return archive.getvalue()
 
 
-def report_bytes(workspace: Path, *, commune: str, millesimes: tuple[int, ...]) -> bytes:
-    """Return the printable report of a commune as ``ocsge report`` writes it."""
+def report_bytes(workspace: Path, *, version: Path, commune: str, millesimes: tuple[int, ...]) -> bytes:
+    """Return the printable report of a commune as ``ocsge report`` writes it, of one version."""
     from ocsge.report import local_report  # noqa: PLC0415  (only when it is asked for)
 
-    return local_report(workspace, commune=commune, millesimes=millesimes).encode("utf-8")
+    return local_report(workspace, commune=commune, millesimes=millesimes, version=version).encode("utf-8")
 
 
 def geo_files(
@@ -116,16 +113,16 @@ def geo_files(
     gpkg, parquet = "application/geopackage+sqlite3", "application/vnd.apache.parquet"
     if pair is not None:
         when = f"{pair[0]}-{pair[1]}"
-        part = results.version / "changes" / f"commune_code={commune}" / f"millesimes={when}" / "part.parquet"
-        stem = f"{commune}_{when}"
+        part = results.version / pair_partition_of(commune, pair, perimetre=None, kind="changes") / PART
+        stem = stem_of(commune, when)
         found += [
             GeoFile(f"Changements {when}, GeoPackage", folder / f"{stem}.gpkg", f"{stem}.gpkg", gpkg),
             GeoFile(f"Changements {when}, GeoParquet", part, f"{stem}.parquet", parquet),
             GeoFile(f"Carte des changements {when}, PNG", *_twice(folder / f"{stem}_changement.png"), "image/png"),
         ]
     for year in sorted(millesimes, reverse=True):
-        part = results.version / "polygons" / f"commune_code={commune}" / f"millesime={year}" / "part.parquet"
-        stem = f"{commune}_{year}"
+        part = results.version / partition_of(commune, year, perimetre=None, kind="polygons") / PART
+        stem = stem_of(commune, year)
         found += [
             GeoFile(f"Polygones {year}, GeoPackage", folder / f"{stem}.gpkg", f"{stem}.gpkg", gpkg),
             GeoFile(f"Polygones {year}, GeoParquet", part, f"{stem}.parquet", parquet),

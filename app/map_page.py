@@ -16,6 +16,7 @@ from app.tiles import needs_tiles, tiles_url
 from app.ui import french, maps, palettes
 from app.ui.law import rules_at, rules_of
 from app.ui.pourquoi import change_lines, polygon_lines, verdict
+from ocsge.styles import CHANGE_LABELS
 from ocsge.tables import M2_PER_HECTARE
 
 if TYPE_CHECKING:
@@ -83,11 +84,7 @@ class View:
         """The classes of this commune, in order; both flows, and what stays, where flows are shown."""
         if self.kind != FLOW:
             return palettes.present(self.shades, self.table["code"])
-        return (
-            *self.shades,
-            palettes.Shade("", "Artificialisé aux deux dates", palettes.ALREADY),
-            palettes.Shade("", "Reste du territoire", palettes.STABLE),
-        )
+        return (*self.shades, *palettes.backdrop())
 
     @property
     def areas(self) -> dict[str, str]:
@@ -173,8 +170,7 @@ def explain(view: View, chosen: str | None) -> tuple[str, list[Line]] | None:
     rules = rules_of(results.provenance(code, view.millesime))
     if view.kind == FLOW and pair is not None:
         row = results.change(code, pair, chosen)
-        title = "Devenu artificialisé" if row is not None and row["change"] == "gain" else "Désartificialisé"
-        found = None if row is None else (title, change_lines(row, rules))
+        found = None if row is None else (CHANGE_LABELS.get(row["change"], "Inchangé"), change_lines(row, rules))
     else:
         row = results.polygon(code, view.millesime, chosen)
         found = None if row is None else (f"{verdict(row)} en {view.millesime}", polygon_lines(row, rules))

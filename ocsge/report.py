@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from ocsge import report_page as html
 from ocsge.flag_texts import flag_sentences
 from ocsge.french import NO_VALUE, hectares, number, typographic, years
-from ocsge.legal_notice import NO_BUILDING_RULE
+from ocsge.legal_notice import NO_BUILDING_RULE, NOT_OFFICIAL, TWO_MEASURES
 from ocsge.report_figures import read_figures
+from ocsge.styles import GAIN, LOSS
 from ocsge.table_files import is_null
 from ocsge.threshold_drawing import threshold_sentence, threshold_svg
 
@@ -25,21 +26,14 @@ if TYPE_CHECKING:
 
     from ocsge.report_figures import ReportFigures
 
-NOTICES = (
-    NO_BUILDING_RULE,
-    "Chiffres dérivés de données publiques : ni l'OCS GE officielle de l'IGN, ni un avis juridique.",
-)
-_TWO_MEASURES = (
-    "La consommation d'ENAF et l'artificialisation nette sont deux mesures légales différentes : aucun taux de l'une "
-    "ne s'applique à l'autre."
-)
+NOTICES = (NO_BUILDING_RULE, NOT_OFFICIAL)
 _LIMITS = (
     "Les bornes ne portent que sur les usages par défaut, non sur les autres choix (tracé de la zone construite…).",
     "Un flux compare ce que disent les données de deux années : une correction des données y compte aussi.",
     "Les surfaces sont comptées en pixels entiers ; le contour dessiné des polygones est simplifié.",
     "Les exemptions que la collectivité peut choisir (parcs et jardins, photovoltaïque au sol) sont mesurées à part.",
 )
-_GAIN, _LOSS, _INK = "#d55e00", "#0072b2", "#000091"
+_INK = "#000091"
 _SHOWN_DIGITS = 12
 
 
@@ -50,12 +44,13 @@ def local_report(
     millesimes: tuple[int, ...] | None = None,
     reduction_pct: float | None = None,
     guaranteed: bool | None = None,
+    version: Path | None = None,
 ) -> str:
     """Return the printable report of a commune as an HTML document.
 
     Parameters
     ----------
-    workspace, commune, millesimes, reduction_pct, guaranteed
+    workspace, commune, millesimes, reduction_pct, guaranteed, version
         As :func:`ocsge.report_figures.read_figures`, whose errors are raised.
 
     Notes
@@ -63,7 +58,12 @@ def local_report(
     Each figure carries the value of the CSV files in ``<data value="…">``.
     """
     found = read_figures(
-        workspace, commune=commune, millesimes=millesimes, reduction_pct=reduction_pct, guaranteed=guaranteed
+        workspace,
+        commune=commune,
+        millesimes=millesimes,
+        reduction_pct=reduction_pct,
+        guaranteed=guaranteed,
+        version=version,
     )
     when = years(found.pair) if found.pair else str(found.millesime)
     title = f"Artificialisation des sols – {found.nom} ({found.code}), {when}"
@@ -138,7 +138,7 @@ def _enaf(found: ReportFigures) -> Iterator[str]:
     drawn = [(year, float(value)) for year, value in consumed.items() if not is_null(value)]
     yield html.bars(drawn, title="Consommation d'ENAF par année", colours=(_INK, _INK))
     yield html.table(("Année", "Consommation", "Part du territoire"), rows)
-    yield html.paragraph(_TWO_MEASURES, kind="note")
+    yield html.paragraph(TWO_MEASURES, kind="note")
 
 
 def _balance(found: ReportFigures) -> Iterator[str]:
@@ -155,7 +155,7 @@ def _balance(found: ReportFigures) -> Iterator[str]:
         for category in categories
     ]
     drawn = [(f"Catégorie {category}", values[f"net_category_{category}"]) for category in categories]
-    yield html.bars(drawn, title="Solde par catégorie du décret, en hectares", colours=(_GAIN, _LOSS))
+    yield html.bars(drawn, title="Solde par catégorie du décret, en hectares", colours=(GAIN, LOSS))
     headings = ("Catégorie du décret", "Devenues artificialisées", "Désartificialisées", "Solde")
     yield html.table(headings, [*rows, _balance_row("Total", values, "")])
 

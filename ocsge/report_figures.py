@@ -5,25 +5,24 @@ from __future__ import annotations
 import datetime as dt
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from ocsge.errors import DataError, ParameterError
+from ocsge.imports import read_import
 from ocsge.rules import load_rules
 from ocsge.tables import require
 from ocsge.triennial_report import triennial_report
-from ocsge.version_layout import RUN, current_version, pair_partition_of, partition_of
+from ocsge.version_layout import PART, RUN, current_version, pair_partition_of, partition_of
 from ocsge.workspace_tables import files_of, read_sources
 from ocsge.zan import ENAF
 from ocsge.zan_files import read_changes
 
 if TYPE_CHECKING:
-    from ocsge.rules import Rules
+    from pathlib import Path
 
-ENAF_FILE = Path("imports") / "enaf.parquet"
-"""Where a workspace keeps the imported consumption of ENAF."""
+    from ocsge.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +76,7 @@ def read_figures(
     millesimes: tuple[int, ...] | None = None,
     reduction_pct: float | None = None,
     guaranteed: bool | None = None,
+    version: Path | None = None,
 ) -> ReportFigures:
     """Return the figures of a commune's report, in hectares.
 
@@ -92,6 +92,8 @@ def read_figures(
         As :func:`ocsge.zan.trajectory`.
     guaranteed
         Whether the commune is under the communal guarantee; None when that is not known.
+    version
+        Folder of the version of the workspace to read; None takes the one it holds now.
 
     Raises
     ------
@@ -100,7 +102,7 @@ def read_figures(
     ParameterError
         When the code is not an INSEE code, or there is no such year or pair.
     """
-    version = current_version(workspace)
+    version = version or current_version(workspace)
     stocks = _table(version, "stock", commune)
     if stocks.empty:
         raise DataError(
@@ -123,7 +125,7 @@ def read_figures(
         millesime=millesime,
         pair=pair,
         stock=stock,
-        flow=None if pair is None else flows[flows["millesime_2"] == pair[1]].iloc[0],
+        flow=None if pair is None else _flow_of(flows, pair),
         composition=composition[composition["millesime"] == millesime],
         lines=_lines(version, commune, pair, rules, enaf_of(workspace, commune), reduction_pct, covered),
         sources=read_sources(version, communes=[commune]),
@@ -133,20 +135,23 @@ def read_figures(
     )
 
 
+def _flow_of(flows: pd.DataFrame, pair: tuple[int, int]) -> pd.Series:
+    return flows[(flows["millesime_1"] == pair[0]) & (flows["millesime_2"] == pair[1])].iloc[0]
+
+
 def enaf_of(workspace: Path, commune: str) -> pd.DataFrame | None:
     """Return the imported consumption of ENAF of a commune, table ``ENAF``, m²; None when there is none.
 
     Raises
     ------
     DataError
-        When the file is not what an import writes.
+        When it is not the table that was imported.
     """
-    path = workspace / ENAF_FILE
-    if not path.is_file():
+    kept = read_import(workspace, "enaf")
+    if kept is None:
         return None
-    enaf = pd.read_parquet(path)
-    require(enaf, ENAF, where=str(path))
-    rows = enaf[enaf["commune_code"] == commune]
+    require(kept.table, ENAF, where=f"{workspace}: {kept.file}")
+    rows = kept.table[kept.table["commune_code"] == commune]
     return None if rows.empty else rows.reset_index(drop=True)
 
 
@@ -161,7 +166,7 @@ def _lines(
 ) -> pd.DataFrame:
     if pair is None:
         return pd.DataFrame(columns=["part", "item", "label_fr", "from_year", "to_year", "value", "unit", "note"])
-    changes = version / pair_partition_of(commune, pair, perimetre=None, kind="changes") / "part.parquet"
+    changes = version / pair_partition_of(commune, pair, perimetre=None, kind="changes") / PART
     return triennial_report(enaf, read_changes(changes), rules, reduction_pct=reduction_pct, guaranteed=guaranteed)
 
 

@@ -53,13 +53,18 @@ def artif_states(frame: pd.DataFrame) -> pd.Series:
     return pd.Series(np.char.add(artif, seuil), index=frame.index, name="artif_state", dtype="str")
 
 
+GAIN, LOSS = "#d55e00", "#0072b2"
+"""Okabe and Ito's vermilion and blue, told apart without colour vision."""
+
 CHANGE_STATES = (
-    ArtifState("gain", "Devenu artificialisé", "#8c1a4b"),
-    ArtifState("loss", "N'est plus artificialisé", "#1f7a5c"),
-    ArtifState("artif", "Artificialisé aux deux dates", "#e0b7a3"),
-    ArtifState("non artif", "Non artificialisé aux deux dates", "#eef2ea"),
+    ArtifState("gain", "Devenu artificialisé", GAIN),
+    ArtifState("loss", "Désartificialisé", LOSS),
+    ArtifState("artif", "Artificialisé aux deux dates", "#a8a8a8"),
+    ArtifState("non artif", "Non artificialisé aux deux dates", "#e8e8e8"),
 )
-"""The four states of a coverage of two millésimes, in the order of legends."""
+"""The four states of a coverage of two millésimes, in the order of legends: flows stand out of greys."""
+CHANGE_LABELS = {state.value: state.label for state in CHANGE_STATES}
+"""What each of them is called."""
 
 
 def change_states(frame: pd.DataFrame) -> pd.Series:

@@ -11,7 +11,7 @@ from ocsge.table_files import Profile as CsvProfile
 from ocsge.table_files import write_csv
 from ocsge.version_layout import current_version
 from ocsge.workbook import write_xlsx
-from ocsge.workspace_tables import STORED, files_of, read_sources, read_table
+from ocsge.workspace_tables import STORED, files_of, read_sources, read_version_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,12 @@ Profile = Literal["machine", "excel-fr", "portal", "xlsx"]
 
 
 def export_tables(
-    workspace: Path | str, folder: Path | str, *, profile: Profile = "machine", communes: Sequence[str] | None = None
+    workspace: Path | str,
+    folder: Path | str,
+    *,
+    profile: Profile = "machine",
+    communes: Sequence[str] | None = None,
+    version: Path | None = None,
 ) -> list[Path]:
     """Write the tables of a workspace in a folder; return the files made.
 
@@ -41,6 +46,8 @@ def export_tables(
         ``portal``: ``portal.csv``, the columns and units of the national export. ``xlsx``: ``ocsge.xlsx``.
     communes
         INSEE codes; every commune by default.
+    version
+        Folder of the version of the workspace to read; None takes the one it holds now.
 
     Raises
     ------
@@ -53,11 +60,11 @@ def export_tables(
     """
     if profile not in get_args(Profile):
         raise ParameterError(f"profile '{profile}': choose one of {', '.join(get_args(Profile))}")
-    version, target = current_version(workspace), Path(folder)
+    version, target = version or current_version(workspace), Path(folder)
     names = [name for name, table in STORED.items() if not table.spatial and files_of(version, name, communes=communes)]
     if "stock" not in names:
         raise DataError(f"{workspace}: holds no stock of these communes; run `ocsge derive` first")
-    tables = {name: read_table(workspace, name, communes=communes) for name in names}
+    tables = {name: read_version_table(version, name, communes=communes) for name in names}
     sources = read_sources(version, communes=communes)
     if profile == "xlsx":
         path = target / "ocsge.xlsx"

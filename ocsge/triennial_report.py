@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ocsge.errors import DataError
+from ocsge.legal_notice import COMPLIANCE
 from ocsge.tables import CHANGES, M2_PER_HECTARE, Column, Schema, pixels_per_m2, require, typed
 from ocsge.zan import ENAF, trajectory
 
@@ -43,12 +44,6 @@ TRIENNIAL_REPORT = Schema(
     ),
 )
 """One row a figure. ``part``: ``1_enaf``, ``2_artificialisation``, ``3_impermeable``, ``4_objectifs``."""
-
-_COMPLIANCE_FR = {
-    "within": "rythme compatible avec le plafond de la tranche",
-    "pace_over": "plafond non atteint, mais dépassé en fin de tranche au rythme constaté",
-    "over": "plafond de la tranche dépassé",
-}
 
 _BALANCE_FR = {
     "artificialised": "Surfaces artificialisées",
@@ -246,7 +241,7 @@ def _objective_lines(row: pd.Series) -> list[_Line]:
         "enaf_remaining_ha": "Reste",
     }
     state = row["compliance"]
-    note = _COMPLIANCE_FR[state] if isinstance(state, str) else "données insuffisantes"
+    note = COMPLIANCE[state] if isinstance(state, str) else "données insuffisantes"
     lines = [_Line("4_objectifs", name.removesuffix("_ha"), label, row[name]) for name, label in labels.items()]
     rate = f"taux de réduction {row['reduction_pct']:g} %"
     over = row["enaf_projection_ha"] - row["enaf_allowed_ha"]

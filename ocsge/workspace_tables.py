@@ -152,7 +152,12 @@ def read_table(workspace: Path | str, name: str, *, communes: Sequence[str] | No
     --------
     >>> read_table("demo", "stock")[["commune_code", "stock_ha"]]  # doctest: +SKIP
     """
-    paths = _some_files(workspace, name, communes)
+    return read_version_table(current_version(workspace), name, communes=communes)
+
+
+def read_version_table(version: Path, name: str, *, communes: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a table of one version of a workspace, whatever is published meanwhile; as :func:`read_table`."""
+    paths = _some_files(version, name, communes)
     if not STORED[name].spatial:
         schema = STORED[name].schema
         rows = _query("SELECT * FROM read_parquet(?, hive_partitioning = false)", paths)
@@ -163,7 +168,7 @@ def read_table(workspace: Path | str, name: str, *, communes: Sequence[str] | No
     systems = {part.crs.to_string() for part in parts}
     if len(systems) > 1:
         found = ", ".join(sorted(systems))
-        raise DataError(f"{workspace}: the {name} are in several CRS ({found}); read the communes of one territory")
+        raise DataError(f"{version}: the {name} are in several CRS ({found}); read the communes of one territory")
     together: pd.DataFrame = gpd.GeoDataFrame(pd.concat(parts, ignore_index=True), crs=parts[0].crs)
     return together
 
@@ -181,7 +186,7 @@ def stock_of_polygons(workspace: Path | str, *, communes: Sequence[str] | None =
     ParameterError
         When a code is not an INSEE code.
     """
-    return _query(_STOCK_SQL, _some_files(workspace, "polygons", communes))
+    return _query(_STOCK_SQL, _some_files(current_version(workspace), "polygons", communes))
 
 
 def flow_of_changes(workspace: Path | str, *, communes: Sequence[str] | None = None) -> pd.DataFrame:
@@ -197,7 +202,7 @@ def flow_of_changes(workspace: Path | str, *, communes: Sequence[str] | None = N
     ParameterError
         When a code is not an INSEE code.
     """
-    return _query(_FLOW_SQL, _some_files(workspace, "changes", communes))
+    return _query(_FLOW_SQL, _some_files(current_version(workspace), "changes", communes))
 
 
 def read_sources(version: Path, *, communes: Sequence[str] | None = None) -> pd.DataFrame:
@@ -233,11 +238,11 @@ def _class_files(classes: Mapping[str, Any] | None) -> list[dict[str, object]]:
     return [{"layer": "classes", "file": file, "sha256": sha256} for file, sha256 in pairs]
 
 
-def _some_files(workspace: Path | str, name: str, communes: Sequence[str] | None) -> list[Path]:
-    paths = files_of(current_version(workspace), name, communes=communes)
+def _some_files(version: Path, name: str, communes: Sequence[str] | None) -> list[Path]:
+    paths = files_of(version, name, communes=communes)
     if not paths:
         of_whom = "" if communes is None else f" of {', '.join(communes)}"
-        raise DataError(f"{workspace}: holds no table '{name}'{of_whom}; derive it first")
+        raise DataError(f"{version}: holds no table '{name}'{of_whom}; derive it first")
     return paths
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from several_communes import ALONE, several
 from test_app_pages import opened
 from village import CODE, FIRST, LAST
 
@@ -15,6 +16,7 @@ from app.export_files import PROFILES, geo_files, report_bytes, table_files, tab
 from app.results import Results
 from ocsge.cli.report import report as report_command
 from ocsge.cli.tables import export as export_command
+from ocsge.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,14 +29,15 @@ def test_tables_are_those_of_ocsge_export(profile: str, village_pair: Derivation
     workspace = village_pair.version.parents[1]
     arguments = [str(tmp_path), "--workspace", str(workspace), "--profile", profile, "--commune", CODE]
     assert CliRunner().invoke(export_command, arguments, catch_exceptions=False).exit_code == 0
-    files = table_files(workspace, profile=profile, communes=[CODE])  # type: ignore[arg-type]
+    files = table_files(workspace, version=village_pair.version, profile=profile, communes=[CODE])  # type: ignore[arg-type]
     assert files == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert set(table_names(Results(village_pair.version), profile)) <= set(files)  # type: ignore[arg-type]
+    assert set(table_names(Results(village_pair.version), profile, communes=[CODE])) <= set(files)  # type: ignore[arg-type]
 
 
 def test_the_first_profile_opens_in_a_french_spreadsheet(village_pair: Derivation) -> None:
     name = next(iter(PROFILES))
-    content = table_files(village_pair.version.parents[1], profile=name, communes=None)["stock.csv"]
+    version = village_pair.version
+    content = table_files(version.parents[1], version=version, profile=name, communes=None)["stock.csv"]
     assert content.startswith(b"\xef\xbb\xbfcommune_code;nom;")
 
 
@@ -42,7 +45,32 @@ def test_the_report_is_that_of_ocsge_report(village_pair: Derivation, tmp_path: 
     workspace, out = village_pair.version.parents[1], tmp_path / "r.html"
     arguments = ["--commune", CODE, "--workspace", str(workspace), "--out", str(out)]
     assert CliRunner().invoke(report_command, arguments, catch_exceptions=False).exit_code == 0
-    assert report_bytes(workspace, commune=CODE, millesimes=(FIRST, LAST)) == out.read_bytes()
+    made = report_bytes(workspace, version=village_pair.version, commune=CODE, millesimes=(FIRST, LAST))
+    assert made == out.read_bytes()
+
+
+def test_files_are_of_the_version_that_the_page_shows(
+    village_pair: Derivation, village_alone: Derivation, tmp_path: Path
+) -> None:
+    shown = village_pair.version
+    workspace = village_alone.version.parents[1]  # what another derivation published in the meantime
+    stock = table_files(workspace, version=shown, profile="machine", communes=[CODE])
+    assert (
+        stock["stock.csv"]
+        == table_files(shown.parents[1], version=shown, profile="machine", communes=[CODE])["stock.csv"]
+    )
+    assert "flow.csv" in stock
+    report = report_bytes(workspace, version=shown, commune=CODE, millesimes=(FIRST, LAST))
+    assert f"{FIRST}–{LAST}" in report.decode()
+    with pytest.raises(DataError, match="holds no stock"):
+        table_files(workspace, version=tmp_path / "versions" / "gone", profile="machine", communes=[CODE])
+
+
+def test_a_table_is_offered_only_where_the_commune_has_rows_of_it(tmp_path: Path) -> None:
+    results = Results(several(tmp_path))
+    assert "flow.csv" in table_names(results, "machine", communes=None)
+    assert "flow.csv" in table_names(results, "machine", communes=["12001"])
+    assert "flow.csv" not in table_names(results, "machine", communes=[ALONE])
 
 
 def test_layers_and_maps_are_the_files_of_the_version(village_pair: Derivation, village_alone: Derivation) -> None:

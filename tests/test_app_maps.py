@@ -14,6 +14,7 @@ from app.ui import maps, palettes
 from app.ui.legend import legend
 from app.ui.pourquoi import change_lines, panel, polygon_lines, verdict
 from ocsge.rules import load_rules
+from ocsge.styles import CHANGE_STATES, change_style
 
 if TYPE_CHECKING:
     from ocsge.derivation import Derivation
@@ -247,3 +248,11 @@ def test_the_village_spans_400_m_and_its_car_park_lies_in_the_south_west(village
 
 def test_a_polygon_that_is_not_there_has_no_place(village_pair: Derivation) -> None:
     assert place_of(Results(village_pair.version).polygons_path(CODE, 2022), "'; DROP TABLE x") is None
+
+
+def test_a_flow_has_the_colours_and_words_of_the_printed_map_and_of_qgis() -> None:
+    printed = [(state.label, state.colour.upper()) for state in CHANGE_STATES]
+    assert [(shade.label, shade.colour) for shade in (*palettes.flows(), *palettes.backdrop())] == printed
+    assert [shade.code for shade in palettes.flows()] == ["gain", "perte"]
+    for label, _ in printed:
+        assert label in change_style().qml

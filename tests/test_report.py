@@ -11,14 +11,15 @@ import pytest
 from click.testing import CliRunner
 from village import CODE, FIRST, LAST
 
+from ocsge import report_figures
 from ocsge.cli.report import report as report_command
 from ocsge.errors import DataError, ParameterError
 from ocsge.flag_texts import FLAGS_FR, flag_sentences
+from ocsge.imports import import_file
 from ocsge.report import local_report
 from ocsge.report_page import Html, bars, bullets, figure, paragraph, picture, table
 from ocsge.rules import load_rules
 from ocsge.threshold_drawing import threshold_cases, threshold_svg
-from ocsge.zan import enaf_consumption
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,14 +128,22 @@ def test_without_enaf_the_report_says_so_and_with_it_lays_it_out(village_pair: D
     workspace.mkdir()
     for name in ("versions", "CURRENT"):
         (workspace / name).symlink_to(workspace_of(village_pair) / name)
-    (workspace / "imports").mkdir()
     years = {f"naf{year % 100:02d}art{(year + 1) % 100:02d}": "1000" for year in range(2011, 2024)}
-    enaf_consumption(pd.DataFrame([{"idcom": CODE, **years}], dtype="str")).to_parquet(
-        workspace / "imports" / "enaf.parquet"
-    )
+    pd.DataFrame([{"idcom": CODE, **years}]).to_csv(tmp_path / "enaf.csv", index=False, sep=";")
+    import_file(tmp_path / "enaf.csv", workspace, kind="enaf")
     read = Reader(local_report(workspace, commune=CODE, guaranteed=False, reduction_pct=50))
     assert read.figures["2021"] == ["0.1000", "0.62"]
     assert read.figures["Consommation permise sur la tranche"] == ["0.5000"]
+    kept = workspace / "imports" / "enaf.parquet"
+    kept.write_bytes(kept.read_bytes()[:-1])
+    with pytest.raises(DataError, match="is not the table that was imported"):
+        local_report(workspace, commune=CODE)
+
+
+def test_of_two_pairs_that_end_the_same_year_the_flow_is_that_of_the_one_asked() -> None:
+    flows = pd.DataFrame({"millesime_1": [2016, 2019], "millesime_2": [2022, 2022], "net_ha": [6.0, 1.0]})
+    assert report_figures._flow_of(flows, (2016, 2022))["net_ha"] == 6.0
+    assert report_figures._flow_of(flows, (2019, 2022))["net_ha"] == 1.0
 
 
 def test_one_millesime_has_no_flow_and_no_change_is_told(village_alone: Derivation, village_still: Derivation) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from ocsge.errors import DataError
+from ocsge.legal_notice import COMPLIANCE
 from ocsge.rules import load_rules
 from ocsge.triennial_report import left_out, triennial_report
 from ocsge.zan import enaf_consumption
@@ -112,7 +113,7 @@ def test_the_objectives_are_those_of_the_trajectory(report: pd.DataFrame) -> Non
     assert found["enaf_projection"] == 15.0
     assert found["gap"] == 5.0
     note = report.loc[report["item"] == "gap", "note"].iloc[0]
-    assert note == "plafond non atteint, mais dépassé en fin de tranche au rythme constaté ; taux de réduction 50 %"
+    assert note == f"{COMPLIANCE['pace_over']} ; taux de réduction 50 %"
 
 
 def test_objectives_without_data_are_null_and_say_so() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 
-from app.ui import french
+from app.ui import french, palettes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ _BAR_PX, _CELL_PX, _LABELS_PX, _ROWS_PX = 28, 44, 260, 150
 _CODE = "split(datum.label, ' ')[0]"
 _CODE_AND_WORDS = f"[{_CODE}, substring(datum.label, indexof(datum.label, ' ') + 1)]"
 """Vega expressions of a label: its code, its code above its words."""
-_GREY, _BLUE, _DARK = "#E8E8E8", "#000091", "#1E1E1E"
+_BLUE, _DARK = "#000091", "#1E1E1E"
 _FONT = "Arial"
 
 
@@ -103,7 +103,7 @@ def matrix(table: pd.DataFrame, *, years: tuple[int, int]) -> alt.LayerChart | a
         .mark_rect()
         .encode(color=alt.Color("area_ha:Q", scale=scale, legend=legend))
     )
-    stable = base.transform_filter("datum.stable").mark_rect(color=_GREY)
+    stable = base.transform_filter("datum.stable").mark_rect(color=palettes.STABLE)
     dark = f"datum.stable || datum.area_ha > {0.35 * largest!r}"
     texts = base.mark_text(fontSize=10).encode(
         text="texte:N", color=alt.condition(dark, alt.value(_DARK), alt.value("#FFFFFF"))
@@ -144,7 +144,7 @@ def yearly_consumption(table: pd.DataFrame, *, means: pd.DataFrame) -> alt.Layer
     )
     levels = (
         alt.Chart(lines)
-        .mark_rule(strokeWidth=2, strokeDash=[6, 3], color="#D55E00")
+        .mark_rule(strokeWidth=2, strokeDash=[6, 3], color=palettes.GAIN)
         .encode(
             x=alt.X("first:O", scale=years),
             x2="last:O",

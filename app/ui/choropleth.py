@@ -13,6 +13,7 @@ import pydeck as pdk
 
 from app.ui import french
 from app.ui.maps import view_of
+from app.ui.palettes import GAIN, LOSS, rgb
 from ocsge.figures import as_filed
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ LAYER = "communes"
 
 _RISING = ((255, 234, 70), (203, 186, 105), (148, 142, 119), (87, 92, 109), (0, 52, 110))
 """cividis at five places, the smallest figure first."""
-_FALLING = (0, 114, 178)
+_FALLING = rgb(LOSS)
 _UNKNOWN = (200, 200, 200)
-_OWN_LINE, _LINE = (213, 94, 0), (255, 255, 255)
+_OWN_LINE, _LINE = rgb(GAIN), (255, 255, 255)
 _CLASSES = len(_RISING)
 
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ocsge.styles import ARTIF_STATES
+from ocsge.styles import ARTIF_STATES, CHANGE_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ocsge.rules import NomenclatureEntry, Rules
 
-GAIN, LOSS, STABLE = "#D55E00", "#0072B2", "#E8E8E8"
-"""Okabe and Ito's vermilion and blue, told apart without colour vision, on a pale grey."""
-ALREADY = "#A8A8A8"
-"""Ground artificialised at both dates, behind the flows."""
+GAIN, LOSS, ALREADY, STABLE = (state.colour.upper() for state in CHANGE_STATES)
+"""What became artificialised, what ceased to be, and behind them what is at both dates and at none: as in files."""
 UNKNOWN = "#B8B8B8"
 """A code that no rule describes."""
 OUTLINE = "#3A3A3A"
@@ -29,6 +27,7 @@ CIVIDIS = ("#00204D", "#00336F", "#39486B", "#575D6D", "#707173", "#8A8779", "#A
 """Steps of cividis, dark to light, for matrices: the order survives without colour vision and in grey."""
 
 _STATE_CODES = {"artif": "a", "artif seuil": "as", "non artif seuil": "ns", "non artif": "n"}
+_FLOW_CODES = {"gain": "gain", "loss": "perte"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,15 @@ def states() -> tuple[Shade, ...]:
 
 
 def flows() -> tuple[Shade, ...]:
-    """Return gain and loss."""
-    return Shade("gain", "Devenu artificialisé", GAIN), Shade("perte", "Désartificialisé", LOSS)
+    """Return gain and loss, as in the other products."""
+    return tuple(
+        Shade(_FLOW_CODES[s.value], s.label, s.colour.upper()) for s in CHANGE_STATES if s.value in _FLOW_CODES
+    )
+
+
+def backdrop() -> tuple[Shade, ...]:
+    """Return what stands behind gain and loss: ground of one state at both dates."""
+    return tuple(Shade("", s.label, s.colour.upper()) for s in CHANGE_STATES if s.value not in _FLOW_CODES)
 
 
 def couvertures(rules: Rules) -> tuple[Shade, ...]:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from app.ui import french
+from ocsge import legal_notice
 from ocsge.flag_texts import FLAGS_FR
 from ocsge.french import typographic
 
@@ -34,20 +35,11 @@ def markdown(text: object) -> str:
 
 
 NOT_A_PERMIT = "L'évaluation de l'artificialisation n'est pas une règle de constructibilité."
-NOT_OFFICIAL = (
-    "Chiffres dérivés de données publiques ; ils ne remplacent pas l'OCS GE de l'IGN et ne valent pas avis juridique."
-)
-TWO_MEASURES = typographic(
-    "La consommation d'ENAF et l'artificialisation nette sont deux mesures légales différentes : la première vient de "
-    "fichiers fiscaux, la seconde de l'occupation du sol. Aucun taux de l'une ne s'applique à l'autre."
-)
+NOT_OFFICIAL = typographic(legal_notice.NOT_OFFICIAL)
+TWO_MEASURES = typographic(legal_notice.TWO_MEASURES)
 
 COMPLIANCE: Mapping[str, str] = MappingProxyType(
-    {
-        "within": "Au rythme constaté, la consommation reste dans ce qui est permis.",
-        "pace_over": "La consommation tient encore dans ce qui est permis ; au rythme constaté, elle le dépassera.",
-        "over": "La consommation dépasse déjà ce qui est permis.",
-    }
+    {state: typographic(f"{text[0].upper()}{text[1:]}.") for state, text in legal_notice.COMPLIANCE.items()}
 )
 """What each value of ``compliance`` of a trajectory means."""
 

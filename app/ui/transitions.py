@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from app.ui.codes import code_of
+from ocsge.styles import CHANGE_LABELS
 
 if TYPE_CHECKING:
     from ocsge.rules import Rules
-
-KINDS = {"gain": "Devenu artificialisé", "loss": "Désartificialisé"}
-"""What a change is called."""
 
 
 def transitions(matrix: pd.DataFrame, pair: tuple[int, int], dimension: str, rules: Rules) -> pd.DataFrame:
@@ -66,7 +64,7 @@ def largest_changes(changes: pd.DataFrame, rules: Rules, *, count: int) -> pd.Da
         ``code_us_2``, ``couverture`` and ``usage``: before → after, short labels.
     """
     rows = changes.sort_values(["area_m2", "id"], ascending=[False, True]).head(count).reset_index(drop=True)
-    rows["nature"] = [KINDS[kind] for kind in rows["change"]]
+    rows["nature"] = [CHANGE_LABELS[kind] for kind in rows["change"]]
     for column, dimension, code in (("couverture", "couverture", "code_cs"), ("usage", "usage", "code_us")):
         both = zip(rows[f"{code}_1"], rows[f"{code}_2"], strict=True)
         rows[column] = [_arrow(rules, dimension, str(before), str(after)) for before, after in both]

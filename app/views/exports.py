@@ -25,14 +25,19 @@ st.title("Exports")
 st.text(f"{here.nom} ({here.code}), {when}")
 
 
+def files_of(profile: Profile, communes: list[str] | None) -> dict[str, bytes]:
+    """Return the files of an export, of the version that the page shows."""
+    return export_files.table_files(workspace, version=here.results.version, profile=profile, communes=communes)
+
+
 def one_table(profile: Profile, communes: list[str] | None, name: str) -> bytes:
     """Return one file of an export."""
-    return export_files.table_files(workspace, profile=profile, communes=communes)[name]
+    return files_of(profile, communes)[name]
 
 
 def every_table(profile: Profile, communes: list[str] | None) -> bytes:
     """Return an archive of an export."""
-    return export_files.zipped(export_files.table_files(workspace, profile=profile, communes=communes))
+    return export_files.zipped(files_of(profile, communes))
 
 
 st.subheader("Rapport imprimable")
@@ -45,7 +50,9 @@ st.markdown(
 asked = here.pair or (here.millesime,)
 st.download_button(
     "Télécharger le rapport (HTML)",
-    data=partial(export_files.report_bytes, workspace, commune=here.code, millesimes=asked),
+    data=partial(
+        export_files.report_bytes, workspace, version=here.results.version, commune=here.code, millesimes=asked
+    ),
     file_name=f"rapport_{here.code}_{'-'.join(map(str, asked))}.html",
     mime="text/html",
     icon=":material/print:",
@@ -62,7 +69,7 @@ whole = right.selectbox(
 )
 chosen = None if whole else [here.code]
 with st.container(horizontal=True):
-    for name in export_files.table_names(here.results, profile):
+    for name in export_files.table_names(here.results, profile, communes=chosen):
         st.download_button(
             export_files.table_label(name),
             data=partial(one_table, profile, chosen, name),

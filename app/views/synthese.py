@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app.ui import charts, codes, composition, downloads, french, state, texts
+from ocsge.styles import CHANGE_LABELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,10 +31,10 @@ def key_figures() -> None:
         return
     years = french.years(here.pair)
     with columns[1]:
-        st.metric("Devenu artificialisé", french.hectares(flow["gain_ha"], 2), border=True)
+        st.metric(CHANGE_LABELS["gain"], french.hectares(flow["gain_ha"], 2), border=True)
         st.caption(f"Gain {years}")
     with columns[2]:
-        st.metric("Désartificialisé", french.hectares(flow["loss_ha"], 2), border=True)
+        st.metric(CHANGE_LABELS["loss"], french.hectares(flow["loss_ha"], 2), border=True)
         st.caption(f"Perte {years}")
     with columns[3]:
         net = french.with_unit(french.signed(flow["net_ha"], 2), "ha")
