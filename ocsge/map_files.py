@@ -116,7 +116,7 @@ def communes_geojson(outlines: Sequence[gpd.GeoDataFrame], stock: pd.DataFrame, 
     """Return the map file of the communes of a version, gzipped: outlines, and figures to colour them by.
 
     Properties: ``code``, ``nom``; ``m``, the last millésime, with ``stock`` (ha) and ``part`` (%); ``p``, the last pair
-    (``2019-2022``), with ``net`` (ha), ``net_an`` (ha a year), ``pour_mille`` (ha a year for 1 000 ha of territory);
+    (``2019-2022``), with ``net`` (ha), ``net_an`` (ha a year), ``pour_mille`` (ha a year for 1 000 ha measured);
     ``t`` and ``f``, stock and flow in words, ``f`` empty without flow. What is unknown is null.
 
     Parameters
