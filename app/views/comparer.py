@@ -164,7 +164,7 @@ def drawn_official() -> None:
     if found is None:
         st.info("Aucun chiffre officiel importé.", icon=":material/upload_file:")
         st.markdown("Téléchargez l'export national du portail de l'artificialisation, par commune, puis lancez :")
-        st.code(f"ocsge import portal export.csv --workspace {workspace_path().name}", language="shell")
+        st.code(f"ocsge import portal export.csv --workspace {workspace_path().name}", language=None)
         return
     stocks, flows, file = found
     if stocks.empty:
