@@ -173,9 +173,9 @@ def _stopping() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     asked = interruptible = False
 
     def stop(*_: object) -> None:
-        nonlocal asked
-        asked = True
-        if interruptible:
+        nonlocal asked, interruptible
+        asked, interrupts, interruptible = True, interruptible, False  # once: a second one must not stop the ending
+        if interrupts:
             raise _Stopped
 
     def start(command: list[str], **given: Any) -> subprocess.Popen[bytes]:
@@ -192,7 +192,7 @@ def _stopping() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     try:
         yield start
     finally:
-        interruptible = False  # a second request must not stop the wait for the server
+        interruptible = False
         if server is not None:
             _end(server)
         for number, handler in before.items():
