@@ -178,9 +178,8 @@ class Results:
         )
         return None if found.empty else dict(found.iloc[0])
 
-    @staticmethod
-    def _query(sql: str, given: list[Any]) -> pd.DataFrame:
-        with _engine().cursor() as cursor:
+    def _query(self, sql: str, given: list[Any]) -> pd.DataFrame:
+        with _engine(self.version.parents[1]).cursor() as cursor:
             found: pd.DataFrame = cursor.execute(sql, given).df()
         return found
 
@@ -200,8 +199,11 @@ def current_results() -> Results:
     return Results(version)
 
 
-@lru_cache(maxsize=1)
-def _engine() -> duckdb.DuckDBPyConnection:
-    from ocsge.pixel_sums import open_duckdb  # noqa: PLC0415  (not needed to answer for a map)
+@lru_cache(maxsize=2)
+def _engine(workspace: Path) -> duckdb.DuckDBPyConnection:
+    """Return the DuckDB that reads a workspace, and no other file of the machine."""
+    from ocsge.pixel_sums import confine, open_duckdb  # noqa: PLC0415  (not needed to answer for a map)
 
-    return open_duckdb()
+    connection = open_duckdb()
+    confine(connection, workspace)
+    return connection

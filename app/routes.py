@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 
-from app.answers import BRIEF, GONE, UNKNOWN, answer, refused
+from app.answers import BRIEF, GONE, UNKNOWN, answer, refused, squeezed, tag_of
 from app.basemaps import BASEMAPS
 from app.results import Results, workspace_path
 from app.tiles import MAX_ZOOM, tile
@@ -70,31 +71,45 @@ async def serve_tile(request: Request) -> Response:
     path = results.map_file(commune, when)
     if path is None:
         return refused(GONE)
+    tag = f"{results.id}-{commune}-{when}-{z}-{x}-{y}"
     try:
-        content = await run_in_threadpool(tile, path, z, x, y)
+        return await answer(request, partial(tile, path, z, x, y), tag=tag, media_type=_TILE)
     except FileNotFoundError:
         return refused(GONE)
-    return answer(request, content, tag=f"{results.id}-{commune}-{when}-{z}-{x}-{y}", media_type=_TILE)
 
 
 async def serve_tile_worker(request: Request) -> Response:
     """Answer with the script that reads tiles in the browser."""
-    content = await run_in_threadpool(_WORKER.read_bytes)
-    return answer(request, content, tag=f"worker-{len(content)}", media_type="text/javascript", keep=BRIEF)
+    content, tag = await run_in_threadpool(_worker)
+    return await answer(request, lambda: content, tag=tag, media_type="text/javascript", keep=BRIEF, gzipped=True)
 
 
 async def serve_basemap(request: Request) -> Response:
     """Answer with the style of a basemap, which names the tiles of IGN: the browser asks IGN for them."""
-    style = BASEMAPS.get(request.path_params["name"])
-    if style is None:
+    name = request.path_params["name"]
+    if name not in BASEMAPS:
         return refused()
-    content = json.dumps(style, ensure_ascii=False, separators=(",", ":")).encode()
-    return answer(request, content, tag=f"fond-{len(content)}", media_type="application/json", keep=BRIEF)
+    content, tag = _basemap(name)
+    return await answer(request, lambda: content, tag=tag, media_type="application/json", keep=BRIEF)
 
 
 async def serve_nothing(request: Request) -> Response:  # noqa: ARG001  (the form of a route)
     """Answer that there is nothing at an address: the page of the dashboard would be taken for data."""
     return refused(UNKNOWN)
+
+
+@cache
+def _worker() -> tuple[bytes, str]:
+    """Return the script that reads tiles, gzipped, and its tag."""
+    content = _WORKER.read_bytes()
+    return squeezed(content), tag_of(content)
+
+
+@cache
+def _basemap(name: str) -> tuple[bytes, str]:
+    """Return the style of a basemap and its tag."""
+    content = json.dumps(BASEMAPS[name], ensure_ascii=False, separators=(",", ":")).encode()
+    return content, tag_of(content)
 
 
 def _version(request: Request) -> Results | None:
@@ -117,13 +132,12 @@ def _asked(request: Request) -> tuple[Results | None, str, str]:
 
 
 async def _map_answer(request: Request, path: Path | None, tag: str) -> Response:
-    try:
-        content = b"" if path is None else await run_in_threadpool(path.read_bytes)
-    except FileNotFoundError:  # the version was removed after it was looked for
-        path = None
     if path is None:
         return refused(GONE)
-    return answer(request, content, tag=tag, media_type=_GEOJSON, gzipped=True)
+    try:
+        return await answer(request, path.read_bytes, tag=tag, media_type=_GEOJSON, gzipped=True)
+    except FileNotFoundError:  # the version was removed after it was looked for
+        return refused(GONE)
 
 
 ROUTES = [

@@ -1,12 +1,14 @@
 """Vector tiles of a commune of very many polygons: what a browser cannot hold at once, it asks for piece by piece.
 
-They are cut from the map file of the commune, so a tile and the file show the same shapes and properties.
+They are cut from the map file of the commune, so a tile and the file show the same shapes and properties. A file is
+read once, by the first tile asked of it, into a database in memory; that of the file shown least recently is dropped.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -31,9 +33,11 @@ _EXTENT = 4096
 _BUFFER = 64
 _UNITS_A_PIXEL = 8
 _CIRCUMFERENCE_M = 40_075_016.685578488
-_KEPT = 2
-"""Communes whose shapes stay in memory."""
-_LOADING = Lock()
+_KEPT = 4
+"""Map files whose shapes stay in memory: two years and what changed between them, and a neighbour."""
+_MEMORY = "1GB"
+"""What the shapes of one map file may take; beyond, DuckDB writes to the temporary folder of the system."""
+_CHOOSING = Lock()
 _FEATURE, _GEOMETRY = '{"type":"Feature","properties":', ',"geometry":'
 """What stands before the properties and the geometry in the line of a feature of a map file."""
 
@@ -72,8 +76,12 @@ def tile(path: Path, z: int, x: int, y: int) -> bytes:
     FileNotFoundError
         When the version was removed meanwhile.
     """
-    with _LOADING:  # the tiles of a first view come together: one of them loads, the others wait
-        connection = _loaded(path)
+    with _CHOOSING:
+        shelf = _shelf(path)
+    with shelf.loading:  # the tiles of a first view come together: one of them loads, the others of the file wait
+        if shelf.shapes is None:
+            shelf.shapes = _loaded(path)
+        connection = shelf.shapes
     side_m = _CIRCUMFERENCE_M / 2**z
     unit_m = side_m / _EXTENT
     xmin, ymax = x * side_m - _CIRCUMFERENCE_M / 2, _CIRCUMFERENCE_M / 2 - y * side_m
@@ -93,13 +101,27 @@ def tile(path: Path, z: int, x: int, y: int) -> bytes:
     return bytes(row[0]) if row and row[0] is not None else b""
 
 
+@dataclass(slots=True)
+class _Shelf:
+    """Place of the shapes of one map file."""
+
+    loading: Lock = field(default_factory=Lock)
+    """Held by who reads the file."""
+    shapes: duckdb.DuckDBPyConnection | None = None
+    """None until the file is read."""
+
+
 @lru_cache(maxsize=_KEPT)
+def _shelf(path: Path) -> _Shelf:  # noqa: ARG001  (what the cache tells places by)
+    return _Shelf()
+
+
 def _loaded(path: Path) -> duckdb.DuckDBPyConnection:
     """Return a database that holds the shapes of a map file in Web Mercator, with their bounds."""
     import pyarrow as pa  # noqa: PLC0415  (needed for tiles only)
     import shapely  # noqa: PLC0415
 
-    from ocsge.pixel_sums import open_duckdb  # noqa: PLC0415
+    from ocsge.pixel_sums import confine, open_duckdb  # noqa: PLC0415
     from ocsge.sql import load_spatial  # noqa: PLC0415
 
     lines = gzip.decompress(path.read_bytes()).decode().split("\n")
@@ -112,11 +134,12 @@ def _loaded(path: Path) -> duckdb.DuckDBPyConnection:
     for place, name in enumerate(("xmin", "ymin", "xmax", "ymax")):
         columns[name] = pa.array(shapely.bounds(shapes).reshape(-1, 4)[:, place])
     connection = open_duckdb()
+    connection.execute(f"SET memory_limit = '{_MEMORY}'")
     load_spatial(connection)
     connection.register("shapes", pa.table(columns))
     connection.execute(_LOAD_SQL)
     connection.unregister("shapes")
-    connection.execute("SET enable_external_access = false")
+    confine(connection)
     return connection
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+import tempfile
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -59,10 +62,28 @@ def sums_where(conditions: Mapping[str, str]) -> str:
 
 
 def open_duckdb() -> duckdb.DuckDBPyConnection:
-    """Return a DuckDB in memory that looks for no extension on the network."""
+    """Return a DuckDB in memory that looks for no extension on the network and spills to the system's temporary folder.
+
+    DuckDB's own choice is the current folder, under a name that two databases would share. Nothing is made there before
+    a query needs more than the memory; where no folder is temporary, none may.
+    """
     import duckdb  # noqa: PLC0415  (it weighs on the engine's memory until it is needed)
 
-    return duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
+    try:
+        spill = str(Path(tempfile.gettempdir()) / f"ocsge-duckdb-{secrets.token_hex(8)}")
+    except FileNotFoundError:
+        spill = ""
+    extensions = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    return duckdb.connect(config={**extensions, "temp_directory": spill})
+
+
+def confine(connection: duckdb.DuckDBPyConnection, folder: Path | None = None) -> None:
+    """Let a DuckDB read one folder and nothing else, or no file at all, for as long as it is open."""
+    if folder is not None:
+        place = str(folder).replace("'", "''")
+        connection.execute(f"SET allowed_directories = ['{place}']")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def query_rows(sql: str, **tables: pa.Table) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow.dataset
 
 from ocsge.errors import DataError, OcsgeError, ParameterError
-from ocsge.pixel_sums import open_duckdb
+from ocsge.pixel_sums import confine, open_duckdb
 from ocsge.territory import territory_epsg
 from ocsge.version_layout import current_version, described_by
 from ocsge.workspace_tables import STORED, files_of
@@ -55,7 +55,7 @@ def open_views(workspace: Path | str) -> duckdb.DuckDBPyConnection:
     for name in STORED:
         if paths := files_of(version, name):
             _register(connection, name, paths)
-    connection.execute("SET enable_external_access = false")
+    confine(connection)
     return connection
 
 

@@ -56,11 +56,20 @@ def code_version() -> str:
 
     A changed line of code changes every key: a cache never serves what older code computed.
     """
+    return f"{metadata.version('ocsge')}+{source_digest(Path(__file__).parent)}"
+
+
+def source_digest(package: Path) -> str:
+    """Return the digest of the source files of a package, 12 hexadecimal digits, the same wherever it is installed.
+
+    What a wheel carries beside the package (the dashboard, which computes no result) is left out: a checkout has it
+    elsewhere.
+    """
     digest = hashlib.sha256()
-    package = Path(__file__).parent
-    for source in sorted(package.rglob("*.py"), key=lambda path: path.relative_to(package).as_posix()):
-        digest.update(source.relative_to(package).as_posix().encode() + b"\0" + source.read_bytes() + b"\0")
-    return f"{metadata.version('ocsge')}+{digest.hexdigest()[:12]}"
+    names = {path.relative_to(package).as_posix(): path for path in package.rglob("*.py")}
+    for name in sorted(name for name in names if not name.startswith("_shipped/")):
+        digest.update(name.encode() + b"\0" + names[name].read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
 
 
 def artefact_key(**parts: object) -> str:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Locator, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-WITHOUT_CHROMIUM = "Chromium is not on the PATH (apt-get install chromium)"
+CHROMIUM = None if os.name == "nt" else shutil.which("chromium") or shutil.which("chromium-browser")
+WITHOUT_CHROMIUM = "no Chromium on the PATH (apt-get install chromium), or Windows, which has no signals"
 _OPTIONS = [
     "--no-sandbox",
     "--use-gl=angle",

@@ -7,19 +7,23 @@ import gzip
 import json
 import math
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Barrier
 from typing import TYPE_CHECKING
 
+import duckdb
 import pyogrio
 import pytest
 from starlette.applications import Starlette
 from village import CAR_PARK_M2, CODE, FIRST, LAST
 
-from app.answers import accepts_gzip, holds
+from app.answers import accepts_gzip, holds, tag_of
 from app.basemaps import BASEMAPS, IGN_HOST, basemap_url
 from app.results import WORKSPACE_VARIABLE, Results
 from app.routes import ROUTES, TILE_WORKER_URL, communes_url, map_url
-from app.tiles import LAYER, MAX_ZOOM, TILES_FROM, needs_tiles, tiles_url
+from app.tiles import LAYER, MAX_ZOOM, TILES_FROM, _loaded, needs_tiles, tile, tiles_url
+from ocsge.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,6 +123,13 @@ def test_a_client_that_has_the_file_is_told_so(results: Results) -> None:
     assert asked(map_url(results, CODE, PAIR), accept_encoding="gzip", if_none_match='"other"').status == 200
 
 
+def test_nothing_is_read_for_a_client_that_has_the_tile(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tiles_url(results, CODE, str(LAST)).format(z=0, x=0, y=0)
+    tag = asked(path).headers["etag"]
+    monkeypatch.setattr("app.routes.tile", lambda *_: pytest.fail("cut again"))
+    assert asked(path, if_none_match=tag).status == 304
+
+
 def test_head_tells_the_length_and_sends_nothing(results: Results) -> None:
     whole = asked(map_url(results, CODE, PAIR), accept_encoding="gzip")
     head = asked(map_url(results, CODE, PAIR), "HEAD", accept_encoding="gzip")
@@ -200,10 +211,10 @@ def test_a_version_removed_while_a_page_is_open_asks_to_reload(
     shutil.copytree(results.version, copy)
     monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path))
     x, y = tile_at(asked(map_url(results, CODE, PAIR)).body, 14)
-    tile = tiles_url(results, CODE, str(FIRST)).format(z=14, x=x, y=y)
+    piece = tiles_url(results, CODE, str(FIRST)).format(z=14, x=x, y=y)
     assert asked(communes_url(results)).status == 200
     shutil.rmtree(copy)
-    for path in (map_url(results, CODE, PAIR), communes_url(results), tile):
+    for path in (map_url(results, CODE, PAIR), communes_url(results), piece):
         assert (asked(path).status, "rechargez" in asked(path).text) == (404, True)
 
 
@@ -254,6 +265,47 @@ def test_a_tile_is_kept_by_the_browser_and_sent_gzipped(results: Results) -> Non
     assert asked(tiles_url(results, CODE, str(LAST)).format(z=MAX_ZOOM + 1, x=0, y=0)).status == 404
 
 
+def test_tiles_asked_together_read_their_file_once_and_do_not_wait_for_another(
+    results: Results, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{number}.geojson.gz" for number in range(2)]
+    stored = results.map_file(CODE, str(LAST))
+    assert stored is not None
+    for path in files:
+        shutil.copyfile(stored, path)
+    read: list[Path] = []
+    both = Barrier(2, timeout=20)  # passed only when both files are being read at the same time
+
+    def loaded(path: Path) -> object:
+        read.append(path)
+        both.wait()
+        return _loaded(path)
+
+    monkeypatch.setattr("app.tiles._loaded", loaded)
+    with ThreadPoolExecutor(6) as visitors:
+        found = list(visitors.map(lambda path: tile(path, 0, 0, 0), files * 3))
+    assert sorted(read) == files
+    assert len(set(found)) == 1
+
+
+def test_the_shapes_of_a_map_have_bounded_memory_and_no_file(results: Results) -> None:
+    path = results.map_file(CODE, PAIR)
+    assert path is not None
+    shapes = _loaded(path)
+    assert shapes.execute("SELECT current_setting('memory_limit')").fetchone() == ("953.6 MiB",)  # 10^9 / 2^20
+    with pytest.raises(duckdb.PermissionException):
+        shapes.execute("SELECT * FROM read_text(?)", [str(path)])
+    with pytest.raises(duckdb.InvalidInputException, match="locked"):
+        shapes.execute("SET memory_limit = '8GB'")
+
+
+def test_pages_read_their_workspace_and_no_other_file(results: Results, tmp_path: Path) -> None:
+    assert len(results.table("stock"))
+    outside = shutil.copyfile(results.version / "stock.parquet", tmp_path / "stock.parquet")
+    with pytest.raises((duckdb.PermissionException, DataError)):
+        results._query("SELECT * FROM read_parquet(?)", [str(outside)])
+
+
 def test_tiles_are_for_communes_of_very_many_polygons(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (results.shape_count(CODE, PAIR), results.shape_count("99999", PAIR)) == (1, 0)
     count = results.shape_count(CODE, str(LAST))
@@ -269,6 +321,20 @@ def test_the_reader_of_tiles_comes_from_this_server() -> None:
     assert b"mvt" in answer.body
     assert b"unpkg.com" not in answer.body
     assert asked(TILE_WORKER_URL, if_none_match=answer.headers["etag"]).status == 304
+
+
+def test_a_file_of_the_software_changes_its_tag_with_any_letter() -> None:
+    assert tag_of(b"abc") == "ba7816bf8f01cfea"  # the example of FIPS 180-2, its first 16 digits
+    assert tag_of(b"abd") != tag_of(b"abc")
+    told = {asked(path).headers["etag"] for path in (TILE_WORKER_URL, basemap_url("plan"), basemap_url("ortho"))}
+    assert len(told) == 3
+    assert {len(tag) for tag in told} == {18}
+
+
+def test_the_reader_of_tiles_is_the_same_plain_and_gzipped() -> None:
+    plain, zipped = asked(TILE_WORKER_URL), asked(TILE_WORKER_URL, accept_encoding="gzip")
+    assert gzip.decompress(zipped.body) == plain.body
+    assert len(zipped.body) < len(plain.body) / 2
 
 
 @pytest.mark.parametrize(("name", "layer"), [("plan", "PLANIGNV2"), ("ortho", "ORTHOPHOTOS")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from ocsge.pixel_sums import (
     FLOW_CONDITIONS,
     PIXELS_PER_HECTARE,
     STOCK_CONDITIONS,
+    confine,
     open_duckdb,
     query_rows,
     sums_where,
@@ -84,3 +86,23 @@ def test_only_one_module_opens_duckdb() -> None:
     assert [path.name for path in root.rglob("*.py") if "duckdb.connect(" in path.read_text("utf-8")] == [
         "pixel_sums.py"
     ]
+
+
+def test_a_query_larger_than_the_memory_spills_to_the_temporary_folder_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, spill = tmp_path / "work", tmp_path / "temporary"
+    for folder in (work, spill):
+        folder.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setattr(tempfile, "tempdir", str(spill))
+    connections = [open_duckdb(), open_duckdb()]
+    for connection in connections:
+        connection.execute("SET memory_limit = '40MB'")
+        confine(connection)
+        connection.execute("CREATE TABLE long AS SELECT range AS i, md5(range::VARCHAR) AS s FROM range(1_000_000)")
+    assert len(list(spill.iterdir())) == 2  # two databases share no folder
+    assert {connection.execute("SELECT count(*) FROM long").fetchone() for connection in connections} == {(1_000_000,)}
+    for connection in connections:
+        connection.close()
+    assert not list(tmp_path.glob("*/*"))

@@ -16,7 +16,7 @@ import pytest
 
 from ocsge.errors import DataError, OcsgeError, OutputError, ParameterError, WorkspaceBusyError
 from ocsge.publish import file_sha256, json_bytes, publish
-from ocsge.store import Workspace, artefact_key, code_version
+from ocsge.store import Workspace, artefact_key, code_version, source_digest
 
 NOBODY = 65534
 
@@ -164,6 +164,18 @@ def test_the_key_changes_with_a_parameter_and_not_with_their_order():
     assert key != artefact_key(window=[0, 2], rules="r")
     assert len(key) == 64
     assert code_version().startswith("0.")
+
+
+def test_a_wheel_and_a_checkout_have_the_same_code_version(tmp_path):
+    for layout in ("checkout", "wheel", "changed"):
+        (tmp_path / layout / "cli").mkdir(parents=True)
+        (tmp_path / layout / "cli" / "app.py").write_text("port = 8501\n")
+    (tmp_path / "wheel" / "_shipped" / "app").mkdir(parents=True)
+    (tmp_path / "wheel" / "_shipped" / "app" / "main.py").write_text("pages = 8\n")
+    (tmp_path / "changed" / "cli" / "app.py").write_text("port = 8502\n")
+    checkout, wheel, changed = (source_digest(tmp_path / layout) for layout in ("checkout", "wheel", "changed"))
+    assert checkout == wheel != changed
+    assert len(checkout) == 12
 
 
 def test_an_artefact_is_made_once_then_reused(workspace):
