@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from ocsge.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,11 +72,16 @@ def tile(path: Path, z: int, x: int, y: int) -> bytes:
 
     Raises
     ------
-    FileNotFoundError
-        When the version was removed meanwhile.
+    DataError
+        When the map file cannot be read: removed meanwhile with its version, or cut.
     """
-    with _LOADING:  # the tiles of a first view come together: one of them loads, the others wait
-        connection = _loaded(path)
+    import duckdb  # noqa: PLC0415  (needed for tiles only)
+
+    try:
+        with _LOADING:  # the tiles of a first view come together: one of them loads, the others wait
+            connection = _loaded(path)
+    except (OSError, EOFError, zlib.error, ValueError, duckdb.Error) as error:
+        raise DataError(f"{path}: cannot be read ({type(error).__name__}); read the current version again") from error
     side_m = _CIRCUMFERENCE_M / 2**z
     unit_m = side_m / _EXTENT
     xmin, ymax = x * side_m - _CIRCUMFERENCE_M / 2, _CIRCUMFERENCE_M / 2 - y * side_m
@@ -88,8 +96,11 @@ def tile(path: Path, z: int, x: int, y: int) -> bytes:
     }
     frame = f"ST_Extent(ST_MakeEnvelope({xmin!r}, {ymin!r}, {xmax!r}, {ymax!r}))"  # must stand in the text
     asked = _TILE_SQL.format(frame=frame, extent=_EXTENT, buffer=_BUFFER, layer=LAYER)
-    with connection.cursor() as cursor:
-        row = cursor.execute(asked, given).fetchone()
+    try:
+        with connection.cursor() as cursor:
+            row = cursor.execute(asked, given).fetchone()
+    except duckdb.Error as error:
+        raise DataError(f"{path}: no tile could be cut of it ({str(error).splitlines()[0]})") from error
     return bytes(row[0]) if row and row[0] is not None else b""
 
 

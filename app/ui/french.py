@@ -1,4 +1,4 @@
-"""Write figures for the pages: the formats of the package, and those of Streamlit."""
+"""Write figures for the pages: the formats of the package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from ocsge.french import (
 __all__ = [
     "NO_VALUE",
     "hectares",
-    "metric_delta",
     "number",
     "percent",
     "signed",
@@ -26,8 +25,3 @@ __all__ = [
     "with_unit",
     "years",
 ]
-
-
-def metric_delta(value: object, unit: str, decimals: int = 1) -> str:
-    """Return a difference for ``st.metric``, which knows a decrease by its ASCII minus only."""
-    return with_unit(signed(value, decimals), unit).replace("−", "-")

@@ -9,7 +9,6 @@ import pandas as pd
 
 from app.corrections import STATUSES_FR
 from app.ui.french import hectares, square_metres, typographic
-from ocsge.table_files import csv_text
 from ocsge.tables import M2_PER_HECTARE
 
 if TYPE_CHECKING:
@@ -107,11 +106,6 @@ def shown(corrections: pd.DataFrame) -> pd.DataFrame:
             "Motif": corrections["reason"],
         }
     )
-
-
-def csv_bytes(corrections: pd.DataFrame) -> bytes:
-    """Return the corrections as the CSV of a French spreadsheet; no cell runs as a formula."""
-    return csv_text(corrections, profile="excel-fr").encode("utf-8-sig")
 
 
 def to_derive(concerned: Sequence[tuple[str, int, str | None]]) -> list[str]:
