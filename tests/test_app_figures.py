@@ -9,8 +9,8 @@ import pytest
 from several_communes import EMPTY, HOSTILE, STOCKS, enaf_csv, fill, portal_csv, several, stock
 from streamlit.testing.v1 import AppTest
 from territory_tables_by_hand import stock_row, stocks
-from test_app_pages import MAIN, PAGES, opened
-from village import CAR_PARK_M2, CODE
+from test_app_pages import MAIN, PAGES, WITH_TABLES, opened
+from village import CAR_PARK_M2
 
 from app.results import NAME_VARIABLE, Results
 from app.ui import french, texts
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from ocsge.derivation import Derivation
 
-FOUR = ("synthese", "transitions", "comparer", "trajectoire")
 CAR_PARK_HA = CAR_PARK_M2 / 10_000
 
 
@@ -232,17 +231,8 @@ def test_a_damaged_import_is_said_and_the_rest_of_the_page_stands(communes: Path
     assert len(app.subheader) >= 2
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", WITH_TABLES)
 def test_a_hostile_name_is_shown_as_it_is(name: str, communes: Path) -> None:
     app = page(name, insee="12003")
     assert texts.markdown(HOSTILE) in app.title[0].value
     assert "<img" not in said(app).replace("\\<img", "")
-
-
-@pytest.mark.parametrize("name", FOUR)
-@pytest.mark.parametrize("workspace", ["village_pair", "village_alone", "village_still"])
-def test_each_page_offers_the_csv_of_its_tables(
-    name: str, workspace: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = opened(request.getfixturevalue(workspace), monkeypatch, name, insee=CODE)
-    assert len(app.get("download_button")) == len(app.dataframe)
