@@ -7,6 +7,7 @@ its raster a derivation at 1 m takes less than a second: make a workspace with `
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -17,12 +18,20 @@ from ocsge.catalog import register
 from ocsge.derive import derive
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from ocsge.derivation import Derivation
 
 OLEMPS = "12174"
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """Give the process its main module back: Streamlit puts a page there in tests, which workers would then run."""
+    ours = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = ours
 
 
 class Registered(Protocol):

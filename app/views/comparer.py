@@ -168,7 +168,7 @@ def drawn_official() -> None:
     if found is None:
         st.info("Aucun chiffre officiel importé.", icon=":material/upload_file:")
         st.markdown("Téléchargez l'export national du portail de l'artificialisation, par commune, puis lancez :")
-        st.code(f"ocsge import portal export.csv --workspace {shlex.quote(workspace_name())}", language="shell")
+        st.code(f"ocsge import portal export.csv --workspace {shlex.quote(workspace_name())}", language=None)
         return
     stocks, flows, file = found
     if stocks.empty:

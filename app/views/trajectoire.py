@@ -36,7 +36,7 @@ def imported() -> Import | None:
             "Téléchargez la table par commune du Cerema (consommation d'espaces naturels, agricoles et forestiers), "
             "puis lancez :"
         )
-        st.code(f"ocsge import enaf conso.csv --workspace {shlex.quote(workspace_name())}", language="shell")
+        st.code(f"ocsge import enaf conso.csv --workspace {shlex.quote(workspace_name())}", language=None)
     return kept
 
 

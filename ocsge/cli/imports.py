@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ocsge.cli.options import RESULTS, workspace_option
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,19 +19,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 def _given(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command its file and its workspace."""
-    workspace = click.option(
-        "--workspace",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=Path("ocsge-workspace"),
-        show_default=True,
-        help="Folder of results.",
-    )
-    return click.argument("file", type=_FILE)(workspace(command))
+    return click.argument("file", type=_FILE)(workspace_option(RESULTS)(command))
 
 
 @click.group("import")
 def imports() -> None:
-    """Keep tables that others publish in a workspace: the dashboard shows them beside its results."""
+    """Keep official figures, ENAF or memberships for the dashboard."""
 
 
 @imports.command()
