@@ -91,7 +91,7 @@ def propose(
 
     from ocsge.corrections import add_correction  # noqa: PLC0415
 
-    path = results.polygons_file(commune, millesime)
+    path = results.polygons_path(commune, millesime)
     try:
         found = gpd.read_parquet(path, columns=["id", "geometry"], filters=[("id", "==", polygon_id)])
     except OSError as error:

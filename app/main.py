@@ -6,11 +6,13 @@ first link asked of a new server without this file.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import streamlit as st
 
 from app.ui import state
+from ocsge.errors import OcsgeError
 
 _VIEWS = Path(__file__).with_name("views")
 
@@ -32,5 +34,9 @@ page = st.navigation(
         st.Page(_VIEWS / "signaler.py", title="Signaler", url_path="signaler"),
     ]
 )
-state.choose_territory()
-page.run()
+try:
+    state.choose_territory()
+    page.run()
+except OcsgeError:
+    logging.getLogger(__name__).exception("the page could not read the results")
+    st.error("Les résultats ont changé\u202f; rechargez la page.", icon=":material/refresh:")

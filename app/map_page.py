@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app import readings
 from app.places import Bounds, Place, bounds_of, place_of
 from app.routes import communes_url, map_url
 from app.tiles import needs_tiles, tiles_url
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from app.results import Results
     from app.ui.palettes import Shade
     from app.ui.pourquoi import Line
     from app.ui.state import Territory
@@ -105,10 +105,7 @@ class View:
     @property
     def path(self) -> Path:
         """GeoParquet of what can be clicked."""
-        results, code, pair = self.here.results, self.here.code, self.here.pair
-        if self.kind == FLOW and pair is not None:
-            return results.changes_path(code, pair)
-        return results.polygons_path(code, self.millesime)
+        return _path(self.here, self.kind, self.millesime)
 
 
 def choose_view(here: Territory) -> View | None:
@@ -127,7 +124,11 @@ def choose_view(here: Territory) -> View | None:
     if kind == FLOW and here.pair is None:
         st.info(f"Un seul millésime ({here.millesime})\u202f: il n'y a pas de flux à montrer.")
         return None
-    table, shades = _flows(here) if kind == FLOW else _classes(here, kind, millesime)
+    if not here.results.holds(_path(here, kind, millesime)):
+        when = french.years(here.pair) if kind == FLOW and here.pair else str(millesime)
+        st.info(f"Aucune donnée ne décrit le sol de cette commune ({when})\u202f: il n'y a rien à montrer.")
+        return None
+    table, shades = _flows(here, here.pair) if kind == FLOW and here.pair else _classes(here, kind, millesime)
     if kind == FLOW and table["polygones"].sum() == 0:
         st.info(f"Aucun changement mesuré entre {years[0]} et {years[-1]}.")
     return View(here, kind, millesime, None if ground == "aucun" else ground, table, shades)
@@ -245,12 +246,18 @@ def _bounds(view: View) -> Bounds:
     return bounds_of(view.here.results.polygons_path(view.here.code, view.millesime))
 
 
+def _path(here: Territory, kind: str, millesime: int) -> Path:
+    if kind == FLOW and here.pair is not None:
+        return here.results.changes_path(here.code, here.pair)
+    return here.results.polygons_path(here.code, millesime)
+
+
 def _place(path: Path, polygon_id: str) -> Place | None:
     return place_of(path, polygon_id) if path.is_file() else None
 
 
 def _classes(here: Territory, kind: str, millesime: int) -> tuple[pd.DataFrame, tuple[Shade, ...]]:
-    rows = _read_classes(here.results.id, here.code, millesime, here.results)
+    rows = readings.classes(here.results, here.code, millesime)
     rules = rules_at()
     if kind == COVER:
         shades, codes = palettes.couvertures(rules), rows["code_cs"]
@@ -264,17 +271,11 @@ def _classes(here: Territory, kind: str, millesime: int) -> tuple[pd.DataFrame, 
     return _table(sums, palettes.present(shades, sums.index), float(rows["area_m2"].sum())), shades
 
 
-def _flows(here: Territory) -> tuple[pd.DataFrame, tuple[Shade, ...]]:
-    import pandas as pd  # noqa: PLC0415
-
+def _flows(here: Territory, pair: tuple[int, int]) -> tuple[pd.DataFrame, tuple[Shade, ...]]:
     shades = palettes.flows()
-    moved = pd.DataFrame() if here.pair is None else here.results.changes(here.code, here.pair)
-    if moved.empty:
-        sums = pd.DataFrame({"polygons": [0, 0], "area_m2": [0.0, 0.0]}, index=["gain", "perte"])
-    else:
-        codes = moved["change"].map({"gain": "gain", "loss": "perte"})
-        by_flow = moved.assign(code=codes, polygons=1).groupby("code")[["polygons", "area_m2"]]
-        sums = by_flow.sum().reindex(["gain", "perte"], fill_value=0)
+    moved = readings.change_classes(here.results, here.code, pair)
+    codes = moved["change"].map({"gain": "gain", "loss": "perte"})
+    sums = moved.set_index(codes)[["polygons", "area_m2"]].reindex(["gain", "perte"], fill_value=0)
     whole = float(here.stock_at(here.millesime)["surface_ha"]) * M2_PER_HECTARE
     return _table(sums, shades, whole), shades
 
@@ -292,8 +293,3 @@ def _table(sums: pd.DataFrame, shades: Sequence[Shade], whole_m2: float) -> pd.D
             "part_pct": (100 * known["area_m2"] / whole_m2).to_numpy(),
         }
     )
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _read_classes(version_id: str, code: str, millesime: int, _results: Results) -> pd.DataFrame:  # noqa: ARG001
-    return _results.classes(code, millesime)

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS, Transformer
+
+from ocsge.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,16 +39,31 @@ class Place:
 
 
 def bounds_of(path: Path) -> Bounds:
-    """Return the extent of a GeoParquet file, degrees, from what it says of itself: no row is read."""
+    """Return the extent of a GeoParquet file, degrees, from what it says of itself: no row is read.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read: removed meanwhile with its version, or cut.
+    """
     about = _about(path)
     west, south, east, north = about["bbox"]
     return _extent(_in_degrees(shapely.box(west, south, east, north), about["crs"]))
 
 
 def place_of(path: Path, polygon_id: str) -> Place | None:
-    """Return where a polygon of a GeoParquet file lies; None when the file has none of that id."""
+    """Return where a polygon of a GeoParquet file lies; None when the file has none of that id.
+
+    Raises
+    ------
+    DataError
+        As :func:`bounds_of`.
+    """
     about = _about(path)
-    rows = pq.read_table(path, columns=["geometry"], filters=[("id", "==", polygon_id)])
+    try:
+        rows = pq.read_table(path, columns=["geometry"], filters=[("id", "==", polygon_id)])
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
     if rows.num_rows == 0:
         return None
     shape = shapely.from_wkb(rows["geometry"][0].as_py())
@@ -55,8 +73,15 @@ def place_of(path: Path, polygon_id: str) -> Place | None:
 
 
 def _about(path: Path) -> dict[str, Any]:
-    described: dict[str, Any] = json.loads(pq.read_schema(path).metadata[b"geo"])["columns"]["geometry"]
+    try:
+        described: dict[str, Any] = json.loads(pq.read_schema(path).metadata[b"geo"])["columns"]["geometry"]
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
     return described
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: cannot be read ({type(error).__name__}); read the current version again")
 
 
 def _simple(shape: shapely.Geometry) -> shapely.Geometry:

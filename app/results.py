@@ -72,7 +72,7 @@ class Results:
         A table that the version does not hold (no flow with one millésime) has no row.
         """
         path = self.version / f"{name}.parquet"
-        if not path.is_file():
+        if not self.holds(path):
             import pandas as pd  # noqa: PLC0415  (needed here only)
 
             return pd.DataFrame()
@@ -84,14 +84,10 @@ class Results:
         """Return the columns of a polygon at a millésime, geometry left out, or None."""
         return self._row(self.polygons_path(commune, millesime), polygon_id)
 
-    def polygons_file(self, commune: str, millesime: int) -> Path:
-        """Return the GeoParquet of the polygons of a commune at a millésime; it need not exist."""
-        return self._file("polygons", commune, str(millesime), PART)
-
     def largest_polygons(self, commune: str, millesime: int, *, most: int = 300) -> pd.DataFrame:
         """Read id, codes, area and state of the largest polygons of a commune, largest first."""
-        path = self.polygons_file(commune, millesime)
-        if not path.is_file():
+        path = self.polygons_path(commune, millesime)
+        if not self.holds(path):
             import pandas as pd  # noqa: PLC0415
 
             return pd.DataFrame()
@@ -101,16 +97,29 @@ class Results:
             [str(path), most],
         )
 
-    def changes(self, commune: str, pair: tuple[int, int]) -> pd.DataFrame:
-        """Read what changed in a commune between two millésimes: one row a piece that gained or lost, largest first."""
+    def changes(self, commune: str, pair: tuple[int, int], *, most: int) -> pd.DataFrame:
+        """Read the largest pieces of a commune that gained or lost between two millésimes, largest first."""
         import pandas as pd  # noqa: PLC0415
 
         path = self.changes_path(commune, pair)
-        if not path.is_file():
+        if not self.holds(path):
             return pd.DataFrame()
         return self._query(
             "SELECT * EXCLUDE (geometry, bbox) FROM read_parquet(?, hive_partitioning = false) "
-            "WHERE change <> 'none' ORDER BY area_px DESC, id",
+            "WHERE change <> 'none' ORDER BY area_px DESC, id LIMIT ?",
+            [str(path), most],
+        )
+
+    def change_classes(self, commune: str, pair: tuple[int, int]) -> pd.DataFrame:
+        """Read how many pieces of a commune gained and lost (``change``: ``gain``, ``loss``), and their area, m²."""
+        import pandas as pd  # noqa: PLC0415
+
+        path = self.changes_path(commune, pair)
+        if not self.holds(path):
+            return pd.DataFrame(columns=["change", "polygons", "area_m2"])
+        return self._query(
+            "SELECT change, count(*) AS polygons, sum(area_m2) AS area_m2 "
+            "FROM read_parquet(?, hive_partitioning = false) WHERE change <> 'none' GROUP BY change ORDER BY change",
             [str(path)],
         )
 
@@ -120,7 +129,11 @@ class Results:
 
     def classes(self, commune: str, millesime: int) -> pd.DataFrame:
         """Read how many polygons a commune has, and their area (m²), by cover, usage and state; largest first."""
+        import pandas as pd  # noqa: PLC0415
+
         path = self.polygons_path(commune, millesime)
+        if not self.holds(path):
+            return pd.DataFrame(columns=["code_cs", "code_us", "artif", "crit_seuil", "polygons", "area_m2"])
         return self._query(
             "SELECT code_cs, code_us, artif, crit_seuil, count(*) AS polygons, sum(area_m2) AS area_m2 "
             "FROM read_parquet(?, hive_partitioning = false) GROUP BY ALL ORDER BY area_m2 DESC, code_cs, code_us",
@@ -128,17 +141,28 @@ class Results:
         )
 
     def polygons_path(self, commune: str, millesime: int) -> Path:
-        """Return the GeoParquet of the polygons of a commune at a millésime."""
+        """Return the GeoParquet of the polygons of a commune at a millésime; a commune without data has none."""
         return self._file("polygons", commune, str(millesime), PART)
 
     def changes_path(self, commune: str, pair: tuple[int, int]) -> Path:
-        """Return the GeoParquet of the pieces of a commune over a pair of millésimes."""
+        """Return the GeoParquet of the pieces of a commune over a pair of millésimes; it need not exist."""
         return self._file("changes", commune, f"{pair[0]}-{pair[1]}", PART)
 
     def provenance(self, commune: str, millesime: int) -> dict[str, Any]:
-        """Return where the result of a commune at a millésime comes from; empty when there is none."""
+        """Return where the result of a commune at a millésime comes from; empty when there is none.
+
+        Raises
+        ------
+        DataError
+            When it cannot be read: removed meanwhile with its version, or cut.
+        """
         path = self._file("runs", commune, str(millesime), RUN)
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if not self.holds(path):
+            return {}
+        try:
+            found: dict[str, Any] = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: cannot be read ({type(error).__name__}); derive the commune again") from error
         return found
 
     def map_file(self, commune: str, when: str) -> Path | None:
@@ -155,10 +179,24 @@ class Results:
         """Return how many shapes the map of a commune at ``2022`` or over ``2019-2022`` holds."""
         table, where = ("changes", "WHERE change <> 'none'") if "-" in when else ("polygons", "")
         path = self._file(table, commune, when, PART)
-        if not path.is_file():
+        if not self.holds(path):
             return 0
         counted = f"SELECT count(*) AS shapes FROM read_parquet(?, hive_partitioning = false) {where}"  # noqa: S608
         return int(self._query(counted, [str(path)])["shapes"].iloc[0])
+
+    def holds(self, path: Path) -> bool:
+        """Return whether a file of the version is there.
+
+        Raises
+        ------
+        DataError
+            When the whole version is gone: what it held is then not known.
+        """
+        if path.is_file():
+            return True
+        if not self.version.is_dir():
+            raise DataError(f"{self.version}: was removed meanwhile; read the current version again")
+        return False
 
     def _file(self, kind: str, commune: str, when: str, name: str) -> Path:
         """Return where a file of a commune at ``2022`` or over ``2019-2022`` stands, there or not."""
@@ -170,7 +208,7 @@ class Results:
         return self.version / partition_of(commune, int(first), perimetre=None, kind=kind) / name
 
     def _row(self, path: Path, row_id: str) -> dict[str, Any] | None:
-        if not path.is_file():
+        if not self.holds(path):
             return None
         found = self._query(
             "SELECT * EXCLUDE (geometry, bbox) FROM read_parquet(?, hive_partitioning = false) WHERE id = ?",
@@ -179,8 +217,21 @@ class Results:
         return None if found.empty else dict(found.iloc[0])
 
     def _query(self, sql: str, given: list[Any]) -> pd.DataFrame:
-        with _engine(self.version.parents[1]).cursor() as cursor:
-            found: pd.DataFrame = cursor.execute(sql, given).df()
+        """Return the rows of a query; the first value given is the file.
+
+        Raises
+        ------
+        DataError
+            When the file cannot be read: removed meanwhile with its version, or cut.
+        """
+        import duckdb  # noqa: PLC0415  (as the engine)
+
+        try:
+            with _engine(self.version.parents[1]).cursor() as cursor:
+                found: pd.DataFrame = cursor.execute(sql, given).df()
+        except duckdb.Error as error:
+            told = str(error).splitlines()[0]
+            raise DataError(f"{given[0]}: cannot be read ({told}); read the current version again") from error
         return found
 
 

@@ -26,6 +26,7 @@ _COMMUNE = re.compile(r"[0-9][0-9AB][0-9]{3}")
 _WHEN = re.compile(r"[0-9]{4}(-[0-9]{4})?")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,6}")
 _PARTS = ("cartes", "tuiles", "outils", "fond")
+"""What our addresses begin with: all the rest of them is unknown, and not a page."""
 _GEOJSON = "application/geo+json"
 _TILE = "application/vnd.mapbox-vector-tile"
 _WORKER = Path(__file__).with_name("static") / "mvt-worker.js"
@@ -74,7 +75,7 @@ async def serve_tile(request: Request) -> Response:
     tag = f"{results.id}-{commune}-{when}-{z}-{x}-{y}"
     try:
         return await answer(request, partial(tile, path, z, x, y), tag=tag, media_type=_TILE)
-    except FileNotFoundError:
+    except (FileNotFoundError, OcsgeError):  # removed after it was looked for, or cut
         return refused(GONE)
 
 
@@ -146,8 +147,5 @@ ROUTES = [
     Route("/tuiles/{version}/{commune}/{when}/{z}/{x}/{y}.mvt", serve_tile, methods=["GET"]),
     Route(TILE_WORKER_URL, serve_tile_worker, methods=["GET"]),
     Route("/fond/{name}.json", serve_basemap, methods=["GET"]),
-    *(
-        Route(f"/{part}/{{rest:path}}", serve_nothing, methods=["GET"])
-        for part in ("cartes", "tuiles", "outils", "fond")
-    ),
+    *(Route(f"/{part}/{{rest:path}}", serve_nothing, methods=["GET"]) for part in _PARTS),
 ]

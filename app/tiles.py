@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from ocsge.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,15 +76,20 @@ def tile(path: Path, z: int, x: int, y: int) -> bytes:
 
     Raises
     ------
-    FileNotFoundError
-        When the version was removed meanwhile.
+    DataError
+        When the map file cannot be read: removed meanwhile with its version, or cut.
     """
+    import duckdb  # noqa: PLC0415  (needed for tiles only)
+
     with _CHOOSING:
         shelf = _shelf(path)
-    with shelf.loading:  # the tiles of a first view come together: one of them loads, the others of the file wait
-        if shelf.shapes is None:
-            shelf.shapes = _loaded(path)
-        connection = shelf.shapes
+    try:
+        with shelf.loading:  # the tiles of a first view come together: one of them loads, the others of the file wait
+            if shelf.shapes is None:
+                shelf.shapes = _loaded(path)
+            connection = shelf.shapes
+    except (OSError, EOFError, zlib.error, ValueError, duckdb.Error) as error:
+        raise DataError(f"{path}: cannot be read ({type(error).__name__}); read the current version again") from error
     side_m = _CIRCUMFERENCE_M / 2**z
     unit_m = side_m / _EXTENT
     xmin, ymax = x * side_m - _CIRCUMFERENCE_M / 2, _CIRCUMFERENCE_M / 2 - y * side_m
@@ -96,8 +104,11 @@ def tile(path: Path, z: int, x: int, y: int) -> bytes:
     }
     frame = f"ST_Extent(ST_MakeEnvelope({xmin!r}, {ymin!r}, {xmax!r}, {ymax!r}))"  # must stand in the text
     asked = _TILE_SQL.format(frame=frame, extent=_EXTENT, buffer=_BUFFER, layer=LAYER)
-    with connection.cursor() as cursor:
-        row = cursor.execute(asked, given).fetchone()
+    try:
+        with connection.cursor() as cursor:
+            row = cursor.execute(asked, given).fetchone()
+    except duckdb.Error as error:
+        raise DataError(f"{path}: no tile could be cut of it ({str(error).splitlines()[0]})") from error
     return bytes(row[0]) if row and row[0] is not None else b""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ocsge.french import typographic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 FLAGS_FR: Mapping[str, str] = MappingProxyType(
     {
@@ -45,7 +45,18 @@ FLAGS_FR: Mapping[str, str] = MappingProxyType(
 """Sentence of each flag of the tables of communes, of territories and of the ZAN."""
 
 
-def flag_sentences(flags: object) -> list[str]:
-    """Return a sentence a flag of a cell such as ``default_cover+preview``; an unknown flag is shown as it is."""
+def flag_sentences(flags: object, *, unknown: Callable[[str], str] = str) -> list[str]:
+    """Return a sentence a flag of a cell such as ``default_cover+preview``.
+
+    Parameters
+    ----------
+    flags
+        Names joined by ``+``; null has no sentence.
+    unknown
+        Writes the name of a flag that has no sentence of its own: as it is by default.
+    """
     names = [name for name in str(flags or "").split("+") if name and name not in {"nan", "<NA>"}]
-    return [typographic(FLAGS_FR.get(name, f"Signalement « {name} ».")) for name in dict.fromkeys(names)]
+    return [
+        typographic(FLAGS_FR[name] if name in FLAGS_FR else f"Signalement « {unknown(name)} ».")
+        for name in dict.fromkeys(names)
+    ]

@@ -119,14 +119,21 @@ def _sentence(found: ReportFigures) -> str:
     return f"{first}, {share} Entre {found.pair[0]} et {found.pair[1]}, {moved}."
 
 
+def _without_lines(found: ReportFigures) -> str:
+    """Return why the parts of the report that compare two millésimes are not there."""
+    if found.pair is None:
+        return "Cette partie demande deux millésimes."
+    return f"Aucune donnée ne décrit le sol de la commune, {years(found.pair)} : rien n'est mesuré."
+
+
 def _enaf(found: ReportFigures) -> Iterator[str]:
     yield html.heading("1. Consommation d'espaces naturels, agricoles et forestiers (ENAF)")
     lines = _part(found, "1_enaf")
     if lines.empty:
         why = (
             "Aucune donnée de consommation d'ENAF n'est importée pour cette commune (`ocsge import enaf`)."
-            if found.pair
-            else "Cette partie demande deux millésimes."
+            if found.pair and not found.lines.empty
+            else _without_lines(found)
         )
         yield html.paragraph(why, kind="note")
         return
@@ -145,7 +152,7 @@ def _balance(found: ReportFigures) -> Iterator[str]:
     yield html.heading("2. Surfaces artificialisées et désartificialisées, par catégorie du décret")
     lines = _part(found, "2_artificialisation")
     if lines.empty:
-        yield html.paragraph("Un seul millésime est disponible : le solde n'est pas mesuré.", kind="note")
+        yield html.paragraph(_without_lines(found), kind="note")
         return
     values = {str(row["item"]): float(row["value"]) for _, row in lines.iterrows()}
     words = {str(row["item"]): str(row["note"]) for _, row in lines.iterrows()}
@@ -181,7 +188,9 @@ def _objectives(found: ReportFigures) -> Iterator[str]:
     lines = _part(found, "4_objectifs")
     if lines.empty:
         yield html.paragraph(
-            "Les objectifs de la période en cours se comptent en consommation d'ENAF : rien à en dire sans elle.",
+            "Les objectifs de la période en cours se comptent en consommation d'ENAF : rien à en dire sans elle."
+            if found.pair is None or len(found.lines)
+            else _without_lines(found),
             kind="note",
         )
         return

@@ -13,7 +13,7 @@ from ocsge.errors import DataError, ParameterError
 from ocsge.imports import read_import
 from ocsge.rules import load_rules
 from ocsge.tables import require
-from ocsge.triennial_report import triennial_report
+from ocsge.triennial_report import TRIENNIAL_REPORT, triennial_report
 from ocsge.version_layout import PART, RUN, current_version, pair_partition_of, partition_of
 from ocsge.workspace_tables import files_of, read_sources
 from ocsge.zan import ENAF
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ocsge.rules import Rules
+
+NO_LINES = pd.DataFrame(columns=list(TRIENNIAL_REPORT.columns))
+"""The report of a commune that has one millésime, or no data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class ReportFigures:
     """Rows of ``STOCK_LONG`` of the year."""
 
     lines: pd.DataFrame
-    """Rows of ``TRIENNIAL_REPORT``; none with one millésime, without parts 1 and 4 when no ENAF was imported."""
+    """Rows of ``TRIENNIAL_REPORT``; none with one millésime or no data; no parts 1 and 4 when no ENAF was imported."""
 
     sources: pd.DataFrame
     """Data the results were made from."""
@@ -165,8 +168,10 @@ def _lines(
     guaranteed: list[str] | None,
 ) -> pd.DataFrame:
     if pair is None:
-        return pd.DataFrame(columns=["part", "item", "label_fr", "from_year", "to_year", "value", "unit", "note"])
+        return NO_LINES
     changes = version / pair_partition_of(commune, pair, perimetre=None, kind="changes") / PART
+    if not changes.is_file():  # a commune without data has no piece
+        return NO_LINES
     return triennial_report(enaf, read_changes(changes), rules, reduction_pct=reduction_pct, guaranteed=guaranteed)
 
 

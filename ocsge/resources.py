@@ -1,4 +1,4 @@
-"""Find the rule tables and the data catalogue, in a source checkout or in an installed wheel."""
+"""Find what goes with the package (rules, data catalogue, dashboard), in a source checkout or in an installed wheel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).parent
 
 
 def shipped_directory(name: str) -> Path:
-    """Return the path of a top-level data directory, ``rules`` or ``data_catalog``.
+    """Return the path of a top-level directory that goes with the package: ``rules``, ``data_catalog`` or ``app``.
 
     A wheel carries them under ``ocsge/_shipped/``; a checkout has them beside the package.
 

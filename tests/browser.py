@@ -65,11 +65,14 @@ class Visit:
         """Return how many pixels of the map have a colour, as soon as some have; 0 after a while."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            near = int((np.abs(self.colours() - colour).max(axis=1) <= 3).sum())
-            if near:
+            if near := self.colour_count(colour):
                 return near
             self.page.wait_for_timeout(300)
         return 0
+
+    def colour_count(self, colour: tuple[int, int, int]) -> int:
+        """Return how many pixels of the map have a colour now."""
+        return int((np.abs(self.colours() - colour).max(axis=1) <= 3).sum())
 
     def click(self, east: float, south: float) -> None:
         """Click the map at a distance from its centre, pixels.

@@ -1,6 +1,7 @@
 """A workspace of several communes, published by hand, for the pages that compare: figures a person can check.
 
-Five communes of 1 000 ha in a row, 2019 and 2022; stock and people grow from west to east. 12006 has no flow.
+Five communes of 1 000 ha in a row, 2019 and 2022; stock and people grow from west to east. 12006 has no
+flow; 12007 has no data: neither figure nor polygon.
 """
 
 from __future__ import annotations
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
 PAIR = (2019, 2022)
 SIREN = "200000001"
 HOSTILE = '=1+1 <img src=x onerror="alert(1)"> [clic](https://exemple.invalid) :red[x] $x$'
-NAMES = {"12001": "Ouest", "12002": "Deux", "12003": HOSTILE, "12004": "Quatre", "12005": "Est", "12006": "Seule"}
+NAMES = {
+    "12001": "Ouest",
+    "12002": "Deux",
+    "12003": HOSTILE,
+    "12004": "Quatre",
+    "12005": "Est",
+    "12006": "Seule",
+    "12007": "Vide",
+}
 STOCKS = {
     "12001": (10.0, 13.0),
     "12002": (20.0, 26.0),
@@ -30,6 +39,7 @@ STOCKS = {
     "12005": (50.0, 50.0),
 }
 ALONE, ALONE_HA = "12006", 80.0
+EMPTY = "12007"
 
 
 def several(folder: Path) -> Path:
@@ -50,6 +60,9 @@ def stock() -> pd.DataFrame:
     rows = []
     for place, code in enumerate(NAMES):
         pairs = zip(PAIR, STOCKS[code], strict=True) if code in STOCKS else [(2022, ALONE_HA)]
+        if code == EMPTY:
+            rows += [stock_row(code, year, None, nom=NAMES[code], rules_version="abc") for year in PAIR]
+            continue
         more = {"nom": NAMES[code], "epci_siren": SIREN, "cog_year": 2024, "population": 100 * (place + 1)}
         rows += [
             stock_row(code, year, area, surface_ha=1000.0, part_pct=area / 10, artif_min_ha=area - 1,
@@ -64,6 +77,7 @@ def flow() -> pd.DataFrame:
         flow_row(code, PAIR, pair, nom=NAMES[code], epci_siren=SIREN, cog_year=2024, net_min_ha=0.0, net_max_ha=1.0)
         for code, pair in STOCKS.items()
     ]
+    rows.append(flow_row(EMPTY, PAIR, None, nom=NAMES[EMPTY]))
     return flows(*rows).assign(surface_ha=1000.0)
 
 
@@ -83,9 +97,16 @@ def outlines() -> dict[str, object]:
     for place, code in enumerate(NAMES):
         west, south = 2.0 + place / 10, 44.0
         ring = [[west, south], [west + 0.1, south], [west + 0.1, south + 0.1], [west, south + 0.1], [west, south]]
-        first, last = STOCKS.get(code, (None, ALONE_HA))
-        net = None if first is None else last - first
-        properties = {"code": code, "nom": code, "part": last / 10, "stock": last, "net": net, "t": code}
+        first, last = STOCKS.get(code, (None, None if code == EMPTY else ALONE_HA))
+        net = None if first is None or last is None else last - first
+        properties = {
+            "code": code,
+            "nom": code,
+            "part": None if last is None else last / 10,
+            "stock": last,
+            "net": net,
+            "t": code,
+        }
         properties |= {"net_an": None if net is None else net / 3, "pour_mille": None if net is None else net / 3}
         geometry = {"type": "Polygon", "coordinates": [ring]}
         features.append({"type": "Feature", "geometry": geometry, "properties": properties})

@@ -86,7 +86,7 @@ def test_a_click_says_why_and_the_link_says_it_again(carte: Visit, browser: Brow
 def test_the_flow_shows_the_car_park_only(browser: Browser, address: str) -> None:
     flow = visit(browser, address, "carte", insee=CODE, vue="flux")
     assert flow.wait_for_colour(palettes.rgb(palettes.GAIN)) > 500
-    assert flow.wait_for_colour(palettes.rgb(palettes.LOSS), seconds=0.5) == 0
+    assert flow.colour_count(palettes.rgb(palettes.LOSS)) == 0
     assert (flow.foreign, flow.faults) == ([], [])
     flow.page.close()
 

@@ -58,7 +58,7 @@ def test_a_view_that_does_not_exist_is_the_first_one(village_pair: Derivation, m
 
 
 def test_a_link_to_a_polygon_explains_it(village_pair: Derivation, monkeypatch: pytest.MonkeyPatch) -> None:
-    change = str(Results(village_pair.version).changes(CODE, (2019, 2022)).iloc[0]["id"])
+    change = str(Results(village_pair.version).changes(CODE, (2019, 2022), most=1).iloc[0]["id"])
     app = opened(village_pair, monkeypatch, "carte", insee=CODE, vue="flux", objet=change)
     told = [block.proto.body for block in app.get("html")]
     assert any(change in text and "Devenu artificialisé" in text for text in told)

@@ -133,11 +133,11 @@ def test_transitions_put_the_largest_change_first_and_what_stayed_last(rules: Ru
 
 def test_the_largest_changes_are_in_words(rules: Rules) -> None:
     rows = pd.DataFrame([change("a", 10.0), change("b", 30.0, "loss", code_us_2="US6.3"), change("c", 20.0)])
-    table = largest_changes(rows, rules, count=2)
-    assert table["id"].tolist() == ["b", "c"]
-    assert table["nature"].tolist() == ["Désartificialisé", "Devenu artificialisé"]
-    assert table["couverture"].tolist() == ["CS2.2.1 Formations herbacées → CS1.1.1.1 Zones bâties"] * 2
-    assert table["usage"].tolist() == ["US6.3 Sans usage (inchangé)", "US6.3 Sans usage → US5 Résidentiel"]
+    table = largest_changes(rows, rules)
+    assert table["id"].tolist() == ["b", "c", "a"]
+    assert table["nature"].tolist() == ["Désartificialisé", "Devenu artificialisé", "Devenu artificialisé"]
+    assert table["couverture"].tolist() == ["CS2.2.1 Formations herbacées → CS1.1.1.1 Zones bâties"] * 3
+    assert table["usage"].tolist() == ["US6.3 Sans usage (inchangé)", *["US6.3 Sans usage → US5 Résidentiel"] * 2]
 
 
 def test_years_without_figure_keep_their_place_on_the_axis() -> None:

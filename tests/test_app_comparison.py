@@ -15,7 +15,7 @@ from several_communes import SIREN, STOCKS, enaf_csv, flow, portal_csv, several,
 from territory_tables_by_hand import flow_row, flows, stock_row, stocks
 
 from app.ui import choropleth, enaf
-from app.ui.choropleth import MEASURES, bands, bounds_of, fill, measured
+from app.ui.choropleth import MEASURES, bands, fill, measured, outlines_bounds
 from app.ui.comparison import epci_sums, ranked, side_by_side, similar, with_official
 from ocsge.csv_tables import read_text_table
 from ocsge.map_files import communes_geojson
@@ -69,7 +69,7 @@ def test_a_commune_of_one_millesime_has_no_flow(table: pd.DataFrame) -> None:
 
 def test_without_any_flow_the_stocks_still_compare() -> None:
     found = side_by_side(stock(), pd.DataFrame())
-    assert len(found) == 6
+    assert len(found) == 7
     assert found["net_ha"].isna().all()
 
 
@@ -172,7 +172,7 @@ def test_the_map_holds_no_geometry_and_names_no_other_host() -> None:
 
 
 def test_the_bounds_are_those_of_the_outlines(tmp_path: Path) -> None:
-    assert bounds_of(several(tmp_path) / "communes.geojson.gz") == pytest.approx((2.0, 44.0, 2.6, 44.1))
+    assert outlines_bounds(several(tmp_path) / "communes.geojson.gz") == pytest.approx((2.0, 44.0, 2.7, 44.1))
 
 
 def test_the_legend_names_each_class_and_the_unknown() -> None:

@@ -6,21 +6,23 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from several_communes import HOSTILE, STOCKS, enaf_csv, portal_csv, several
+from several_communes import EMPTY, HOSTILE, STOCKS, enaf_csv, fill, portal_csv, several, stock
 from streamlit.testing.v1 import AppTest
-from test_app_pages import MAIN, opened
-from village import CAR_PARK_M2, CODE
+from territory_tables_by_hand import stock_row, stocks
+from test_app_pages import MAIN, PAGES, WITH_TABLES, opened
+from village import CAR_PARK_M2
 
-from app.results import Results
+from app.results import NAME_VARIABLE, Results
 from app.ui import french, texts
 from ocsge.imports import FOLDER, import_file
+from ocsge.legal_notice import NO_BUILDING_RULE
+from ocsge.store import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ocsge.derivation import Derivation
 
-FOUR = ("synthese", "transitions", "comparer", "trajectoire")
 CAR_PARK_HA = CAR_PARK_M2 / 10_000
 
 
@@ -70,7 +72,7 @@ def test_the_synthesis_always_says_millesimes_reservations_and_what_it_is_not(
 ) -> None:
     text = said(opened(village_pair, monkeypatch))
     assert "2019, 2022" in text
-    assert texts.NOT_A_PERMIT in text
+    assert NO_BUILDING_RULE in text
     assert "95\u202f%" in text
     flags = Results(village_pair.version).table("stock").iloc[-1]["flags"]
     assert all(sentence in text for sentence in texts.flag_sentences(flags))
@@ -124,7 +126,7 @@ def test_every_dimension_of_the_transitions_covers_the_village(
 def test_every_commune_is_ranked(communes: Path) -> None:
     app = page("comparer", insee="12001")
     order = table_with(app, "Rang")
-    assert order["Code"].tolist() == ["12006", "12005", "12004", "12003", "12002", "12001"]
+    assert order["Code"].tolist() == ["12006", "12005", "12004", "12003", "12002", "12001", "12007"]
     assert "rang **6** sur 6" in said(app)
 
 
@@ -148,6 +150,45 @@ def test_imported_official_figures_stand_beside_the_derived_ones(communes: Path,
     beside = table_with(page("comparer", insee="12001"), "Écart (ha)").set_index("Millésime")
     assert beside.loc[2022].tolist()[:3] == [13.0, 12.0, 1.0]
     assert "ne contiennent pas cette commune" in said(page("comparer", insee="12002"))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_commune_without_data_has_every_page_and_no_figure(name: str, communes: Path) -> None:
+    app = page(name, insee=EMPTY)
+    assert app.title
+    assert all(french.NO_VALUE in metric.value for metric in app.metric)
+
+
+@pytest.mark.parametrize("view", ["artificialisation", "flux", "couverture", "usage"])
+def test_the_map_of_a_commune_without_data_says_that_there_is_nothing(view: str, communes: Path) -> None:
+    app = page("carte", insee=EMPTY, vue=view)
+    assert "Aucune donnée ne décrit le sol" in app.info[0].value
+    assert not app.dataframe
+
+
+def test_a_year_derived_alone_leaves_the_pair_and_can_be_looked_at(communes: Path) -> None:
+    between = stock_row("12001", 2020, 11.0, nom="Ouest", surface_ha=1000.0, part_pct=1.1, rules_version="abc")
+
+    def more(folder: Path) -> None:
+        fill(folder)
+        pd.concat([stock(), stocks(between)], ignore_index=True).to_parquet(folder / "stock.parquet", index=False)
+
+    Workspace(communes).publish_version(more, key="alone", carry=lambda _: False)
+    app = page("synthese", insee="12001")
+    assert app.sidebar.selectbox[1].options == ["2019–2022", "2019", "2020", "2022"]
+    assert app.query_params["m"] in ("2019-2022", ["2019-2022"])
+    assert "Devenu artificialisé" in [metric.label for metric in app.metric]
+    alone = page("synthese", insee="12001", m="2020")
+    assert [(metric.label, metric.value) for metric in alone.metric] == [("Artificialisé en 2020", "11,0\u202fha")]
+    assert alone.query_params["m"] in ("2020", ["2020"])
+
+
+def test_the_command_to_import_names_the_workspace_as_a_shell_reads_it(
+    communes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NAME_VARIABLE, "mes données")
+    for name in ("comparer", "trajectoire"):
+        assert any("--workspace 'mes données'" in block.value for block in page(name, insee="12001").code)
 
 
 def test_without_import_the_trajectory_says_how_to_import(communes: Path) -> None:
@@ -190,17 +231,8 @@ def test_a_damaged_import_is_said_and_the_rest_of_the_page_stands(communes: Path
     assert len(app.subheader) >= 2
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", WITH_TABLES)
 def test_a_hostile_name_is_shown_as_it_is(name: str, communes: Path) -> None:
     app = page(name, insee="12003")
     assert texts.markdown(HOSTILE) in app.title[0].value
     assert "<img" not in said(app).replace("\\<img", "")
-
-
-@pytest.mark.parametrize("name", FOUR)
-@pytest.mark.parametrize("workspace", ["village_pair", "village_alone", "village_still"])
-def test_each_page_offers_the_csv_of_its_tables(
-    name: str, workspace: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = opened(request.getfixturevalue(workspace), monkeypatch, name, insee=CODE)
-    assert len(app.get("download_button")) == len(app.dataframe)

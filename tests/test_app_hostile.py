@@ -15,6 +15,8 @@ from test_app_pages import MAIN, PAGES
 from village import CODE, village
 
 from app.export_files import report_bytes, table_files
+from app.results import current_results
+from app.ui import state
 from ocsge.publication import partition_of
 from ocsge.store import Workspace
 
@@ -145,6 +147,38 @@ def test_a_bad_address_gives_a_page_or_a_message(
     assert app.query_params["m"] in ("2019-2022", ["2019-2022"])
     for page in PAGES[1:]:
         assert str(workspace) not in told(run(workspace, monkeypatch, page, **query))
+
+
+@pytest.mark.parametrize("page", ["carte", "transitions", "signaler"])
+def test_a_cut_file_of_the_results_asks_to_reload(
+    page: str, village_pair: Derivation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = copied(village_pair, tmp_path)
+
+    def fill(folder: Path) -> None:
+        for path in (*folder.glob("polygons/*/*/*.parquet"), *folder.glob("changes/*/*/*.parquet")):
+            cut = path.read_bytes()[:100]
+            path.unlink()
+            path.write_bytes(cut)
+
+    Workspace(workspace).publish_version(fill, carry=lambda _: True)
+    app = run(workspace, monkeypatch, page, insee=CODE)
+    assert "rechargez la page" in app.error[0].value
+    assert str(tmp_path) not in told(app)
+
+
+def test_a_version_removed_under_an_open_map_asks_to_reload(
+    village_pair: Derivation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = copied(village_pair, tmp_path)
+    app = run(workspace, monkeypatch, "carte", insee=CODE)
+    assert not app.error
+    held = current_results()
+    monkeypatch.setattr(state, "current_results", lambda: held)  # the page asked just before the version went
+    shutil.rmtree(held.version)
+    app.button_group(key="carte_vue").set_value("flux").run()
+    assert not app.exception
+    assert "rechargez la page" in app.error[0].value
 
 
 def test_a_workspace_published_anew_while_a_page_is_open_shows_the_new_results(

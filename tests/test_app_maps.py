@@ -37,6 +37,24 @@ def spec(deck: Any) -> dict[str, Any]:
     return json.loads(deck.to_json())
 
 
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours, 1 to 21, by WCAG 2.2."""
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: str) -> float:
+    linear = [
+        channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
+        for channel in (value / 255 for value in palettes.rgb(colour))
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_black_and_white_have_the_greatest_contrast() -> None:
+    assert contrast("#000000", "#FFFFFF") == pytest.approx(21)
+
+
 def decks(**changes: Any) -> list[Any]:
     drawn = [maps.polygons_map("/p.geojson", prop, shades, frame(**changes)) for prop, shades in EVERY.items()]
     return [*drawn, maps.flow_map("/f.geojson", "/p.geojson", palettes.flows(), frame(**changes))]
@@ -104,20 +122,14 @@ def test_a_smaller_extent_is_seen_from_nearer_and_never_too_near() -> None:
     assert maps.view_of((2.0, 44.0, 2.0, 44.0)).zoom <= 18
 
 
-def test_text_reads_on_every_colour() -> None:
-    colours = [shade.colour for shades in EVERY.values() for shade in shades]
-    colours += [*palettes.CIVIDIS, palettes.GAIN, palettes.LOSS, palettes.STABLE, palettes.ALREADY]
-    assert min(palettes.contrast(palettes.text_on(colour), colour) for colour in colours) >= 4.5
-
-
 def test_limits_part_every_pale_colour_from_white() -> None:
-    assert palettes.contrast(palettes.OUTLINE, "#FFFFFF") >= 4.5
-    assert palettes.contrast(palettes.SELECTED, "#FFFFFF") >= 4.5
+    assert contrast(palettes.OUTLINE, "#FFFFFF") >= 4.5
+    assert contrast(palettes.SELECTED, "#FFFFFF") >= 4.5
 
 
 def test_flows_stand_out_from_the_ground_that_stays() -> None:
     for colour in (palettes.GAIN, palettes.LOSS):
-        assert palettes.contrast(colour, palettes.STABLE) >= 3
+        assert contrast(colour, palettes.STABLE) >= 3
 
 
 def test_states_and_flows_are_told_apart() -> None:
@@ -128,7 +140,7 @@ def test_states_and_flows_are_told_apart() -> None:
 
 
 def test_cividis_grows_lighter_step_by_step() -> None:
-    lightness = [palettes.contrast(colour, "#000000") for colour in palettes.CIVIDIS]
+    lightness = [contrast(colour, "#000000") for colour in palettes.CIVIDIS]
     assert lightness == sorted(lightness)
 
 
@@ -223,7 +235,7 @@ def test_other_rules_than_those_that_decided_are_never_shown(village_pair: Deriv
 
 def test_a_change_is_told_at_both_years(village_pair: Derivation) -> None:
     results = Results(village_pair.version)
-    first = results.changes(CODE, (2019, 2022)).iloc[0]
+    first = results.changes(CODE, (2019, 2022), most=1).iloc[0]
     row = results.change(CODE, (2019, 2022), str(first["id"]))
     assert row is not None
     told = dict(change_lines(row, load_rules()))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MAIN = Path(__file__).parents[1] / "app" / "main.py"
 PAGES = ("synthese", "carte", "transitions", "comparer", "trajectoire", "exports", "methode", "signaler")
+WITH_TABLES = ("synthese", "transitions", "comparer", "trajectoire")
 
 
 def opened(derivation: Derivation, monkeypatch: pytest.MonkeyPatch, page: str = "synthese", **query: str) -> AppTest:
@@ -36,6 +37,8 @@ def test_a_page_runs(
 ) -> None:
     app = opened(request.getfixturevalue(workspace), monkeypatch, page)
     assert app.title or app.header
+    if page in WITH_TABLES:
+        assert len(app.get("download_button")) == len(app.dataframe), "each table has its CSV"
 
 
 def test_an_unknown_code_is_told_and_nothing_is_shown(

@@ -137,6 +137,14 @@ def test_head_tells_the_length_and_sends_nothing(results: Results) -> None:
     assert head.headers == whole.headers
 
 
+def test_a_cut_map_gives_no_tile_and_a_404(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "cut.geojson.gz"
+    path.write_bytes(gzip.compress(b"{}" * 1000)[:20])
+    monkeypatch.setattr(Results, "map_file", lambda *_: path)
+    answer = asked(f"/tuiles/{results.id}/{CODE}/{LAST}/14/8280/5900.mvt")
+    assert (answer.status, str(tmp_path) in answer.text) == (404, False)
+
+
 def test_only_reading_is_answered(results: Results) -> None:
     assert {asked(map_url(results, CODE, PAIR), method).status for method in ("POST", "PUT", "DELETE")} == {405}
 

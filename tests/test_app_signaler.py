@@ -13,7 +13,7 @@ from village import CAR_PARK_M2, CODE, LAST
 
 from app import corrections
 from app.results import Results
-from app.ui import signal
+from app.ui import downloads, signal
 from ocsge.corrections import read_corrections, set_status
 from ocsge.errors import DataError, LayerError, OcsgeError, OutputError, WorkspaceBusyError
 from ocsge.rules import load_rules
@@ -118,7 +118,7 @@ def test_hostile_texts_are_kept_as_texts_and_no_cell_of_the_csv_is_a_formula(
     assert app.dataframe[0].value["Motif"].tolist() == [HOSTILE]
     assert "<script>" not in " ".join(str(block.proto.body) for block in app.get("html"))
     assert not any(HOSTILE in element.value for element in app.markdown)
-    text = signal.csv_bytes(corrections.listed(workspace)).decode("utf-8-sig")
+    text = downloads.csv_bytes(corrections.listed(workspace)).decode("utf-8-sig")
     assert f"'{HOSTILE}" in text
     assert ";'=1+1;" in text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from ocsge.imports import import_file
 from ocsge.report import local_report
 from ocsge.report_page import Html, bars, bullets, figure, paragraph, picture, table
 from ocsge.rules import load_rules
+from ocsge.store import Workspace
 from ocsge.threshold_drawing import threshold_cases, threshold_svg
 
 if TYPE_CHECKING:
@@ -151,6 +153,22 @@ def test_one_millesime_has_no_flow_and_no_change_is_told(village_alone: Derivati
     assert "Un seul millésime est disponible" in alone
     assert "Artificialisation nette par an" not in alone
     assert "Aucun sol n'a changé d'état" in local_report(workspace_of(village_still), commune=CODE)
+
+
+def test_a_commune_without_data_has_a_report_without_figures(village_pair: Derivation, tmp_path: Path) -> None:
+    workspace = shutil.copytree(workspace_of(village_pair), tmp_path / "w")
+
+    def fill(folder: Path) -> None:
+        for path in folder.glob("tables/*/*/*.parquet"):
+            table = pd.read_parquet(path, partitioning=None)
+            path.unlink()
+            unknown = dict.fromkeys(table.select_dtypes("float").columns, float("nan"))
+            table.assign(**unknown, **({"flags": "no_data"} if "flags" in table else {})).to_parquet(path, index=False)
+
+    Workspace(workspace).publish_version(fill, carry=lambda path: path.parts[0] in {"tables", "runs"})
+    text = local_report(workspace, commune=CODE)
+    assert "aucun chiffre ne peut être donné" in text
+    assert text.count("Aucune donnée ne décrit le sol de la commune, 2019–2022") == 3
 
 
 def test_a_commune_or_years_without_result_are_refused(village_pair: Derivation) -> None:

@@ -13,18 +13,20 @@ import pydeck as pdk
 
 from app.ui import french
 from app.ui.maps import view_of
-from app.ui.palettes import GAIN, LOSS, rgb
+from app.ui.palettes import CIVIDIS, GAIN, LOSS, rgb
 from ocsge.figures import as_filed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from app.places import Bounds
+
 LAYER = "communes"
 """Identifier of the layer, for its selection."""
 
-_RISING = ((255, 234, 70), (203, 186, 105), (148, 142, 119), (87, 92, 109), (0, 52, 110))
-"""cividis at five places, the smallest figure first."""
+_RISING = tuple(rgb(CIVIDIS[step]) for step in (9, 7, 4, 2, 0))
+"""cividis at five places, the smallest figure, the lightest, first."""
 _FALLING = rgb(LOSS)
 _UNKNOWN = (200, 200, 200)
 _OWN_LINE, _LINE = rgb(GAIN), (255, 255, 255)
@@ -67,7 +69,7 @@ class Band:
     """Figures of the class are below it; infinite for the last."""
 
 
-def bounds_of(path: Path) -> tuple[float, float, float, float]:
+def outlines_bounds(path: Path) -> Bounds:
     """Return west, south, east and north of a gzipped GeoJSON, degrees.
 
     Raises
@@ -146,7 +148,7 @@ def choropleth(
     classes: Sequence[Band],
     *,
     own: str,
-    bounds: tuple[float, float, float, float],
+    bounds: Bounds,
 ) -> pdk.Deck:
     """Return the map of the communes coloured by a figure, one commune outlined.
 

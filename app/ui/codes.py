@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import streamlit as st
-
-from ocsge.rules import load_rules
-
 if TYPE_CHECKING:
     from ocsge.rules import Rules
 
@@ -40,12 +36,6 @@ class Code:
         label = self.label.split(" (")[0]
         cut = label if len(label) <= _SHORT else f"{label[: _SHORT - 1].rstrip(' ,;')}…"
         return f"{self.code} {cut}".strip()
-
-
-@st.cache_resource(show_spinner=False)
-def shipped_rules() -> Rules:
-    """Return the rules of today, read once a server."""
-    return load_rules()
 
 
 def code_of(rules: Rules, dimension: str, code: str) -> Code:

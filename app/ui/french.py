@@ -1,4 +1,4 @@
-"""Write figures for the pages: the formats of the package, and those of Streamlit."""
+"""Write figures for the pages: the formats of the package."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ __all__ = [
     "NO_VALUE",
     "area",
     "hectares",
-    "metric_delta",
     "number",
     "percent",
     "signed",
@@ -28,8 +27,3 @@ __all__ = [
     "with_unit",
     "years",
 ]
-
-
-def metric_delta(value: object, unit: str, decimals: int = 1) -> str:
-    """Return a difference for ``st.metric``, which knows a decrease by its ASCII minus only."""
-    return with_unit(signed(value, decimals), unit).replace("−", "-")

@@ -20,10 +20,8 @@ from app.ui.palettes import ALREADY, OUTLINE, SELECTED, STABLE, UNKNOWN, rgb
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from app.places import Bounds
     from app.ui.palettes import Shade
-
-Bounds = tuple[float, float, float, float]
-"""West, south, east, north, degrees."""
 
 POLYGONS, FLOWS, BACKDROP, COMMUNE, AIM = "polygones", "flux", "fond", "commune", "objet"
 """Ids of the layers."""

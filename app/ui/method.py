@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from app.ui.french import NO_VALUE, number, typographic, with_unit
+from app.ui.texts import CONFIDENCE
 from ocsge.catalog_schema import load_catalog
 from ocsge.styles import ARTIF_STATES
 from ocsge.threshold_drawing import threshold_sentence, threshold_svg
@@ -22,9 +23,6 @@ _INK, _PAPER = "#161616", "#ffffff"
 _YES, _NO = ARTIF_STATES[0].colour, ARTIF_STATES[3].colour
 _CELL = "border:1px solid #ccc;padding:3px 6px"
 _ROW = "text-align:left;font-weight:normal;white-space:nowrap"
-
-CONFIDENCE = {"high": "élevée", "medium": "moyenne", "low": "faible"}
-"""How sure a rule is, in French."""
 
 VALUES_FR: Mapping[str, str] = {
     "minimum_area_m2.built": "Bâti : un bâti isolé plus petit est agrandi jusqu'à cette surface",

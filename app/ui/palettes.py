@@ -90,34 +90,5 @@ def rgb(colour: str) -> tuple[int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
-def contrast(one: str, other: str) -> float:
-    """Return the contrast of two colours, 1 to 21.
-
-    Notes
-    -----
-    Source: WCAG 2.2, relative luminance and contrast ratio.
-
-    Examples
-    --------
-    >>> round(contrast("#000000", "#FFFFFF"), 6)
-    21.0
-    """
-    low, high = sorted((_luminance(one), _luminance(other)))
-    return (high + 0.05) / (low + 0.05)
-
-
-def text_on(colour: str) -> str:
-    """Return the colour, black or white, of a text on a fill: the one that reads better."""
-    return max(("#000000", "#FFFFFF"), key=lambda text: contrast(text, colour))
-
-
 def _of(entries: Sequence[NomenclatureEntry]) -> tuple[Shade, ...]:
     return tuple(Shade(e.code, e.label_fr.replace(";", ","), e.colour or UNKNOWN) for e in entries if e.is_leaf)
-
-
-def _luminance(colour: str) -> float:
-    linear = [
-        channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
-        for channel in (value / 255 for value in rgb(colour))
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

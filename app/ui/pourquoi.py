@@ -11,6 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from app.ui.french import area
+from app.ui.texts import CONFIDENCE
 from ocsge.exemptions import CHOSEN
 from ocsge.tables import CORRECTED_USAGE_RULE, CORRECTION_MARKER, REASON_MARKERS
 
@@ -24,7 +25,6 @@ Line = tuple[str, str]
 
 _NARROW = "\u202f"
 _FLUSH, _TERM = "margin:0;padding:0", "font-weight:bold;margin:.5rem 0 0;padding:0"
-_CONFIDENCE = {"high": "forte", "medium": "moyenne", "low": "faible"}
 _MODES = {
     "carve": "l'emprise de l'objet l'emporte sur les règles suivantes",
     "fill": "remplit le sol qu'aucune règle précédente n'a pris",
@@ -113,7 +113,7 @@ def _origin(order: int, rules: Rules | None) -> str:
 
 
 def _source(step: LayerUsage) -> str:
-    confidence = f"confiance {_CONFIDENCE[step.confidence]}, {step.row}"
+    confidence = f"confiance {CONFIDENCE[step.confidence]}, {step.row}"
     if step.layer == "any":
         return f"{_MODES[step.mode]} ({confidence})"
     product, _, layer = step.layer.partition(":")

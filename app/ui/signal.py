@@ -9,7 +9,6 @@ import pandas as pd
 
 from app.corrections import STATUSES_FR
 from app.ui.french import area, typographic
-from ocsge.table_files import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -101,11 +100,6 @@ def shown(corrections: pd.DataFrame) -> pd.DataFrame:
             "Motif": corrections["reason"],
         }
     )
-
-
-def csv_bytes(corrections: pd.DataFrame) -> bytes:
-    """Return the corrections as the CSV of a French spreadsheet; no cell runs as a formula."""
-    return csv_text(corrections, profile="excel-fr").encode("utf-8-sig")
 
 
 def to_derive(concerned: Sequence[tuple[str, int, str | None]]) -> list[str]:

@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from app.results import Results, current_results, workspace_name
-from app.ui import french
 from ocsge.errors import OcsgeError
 
 if TYPE_CHECKING:
@@ -39,10 +37,10 @@ class Territory:
     """Every year derived, the earliest first."""
 
     pair: tuple[int, int] | None
-    """The two years compared; None for a commune derived at one year."""
+    """The two years compared; None where one year is looked at."""
 
     millesime: int
-    """Year whose stock is shown: the second of the pair."""
+    """Year whose stock is shown: the second of the pair, or the only one looked at."""
 
     stock: pd.DataFrame
     """Rows of table ``STOCK`` of the commune, by millésime."""
@@ -136,22 +134,25 @@ def _rows(
 def _territory(results: Results, code: str, nom: str) -> Territory:
     stock, flow = _rows(results.id, code, results)
     millesimes = tuple(int(year) for year in stock["millesime"])
-    known = set() if flow.empty else set(zip(flow["millesime_1"], flow["millesime_2"], strict=True))
-    pairs = [pair for pair in pairwise(millesimes) if pair in known]
-    pair, millesime = None, millesimes[-1]
-    if pairs:
-        labels = {"-".join(map(str, years)): years for years in pairs}
-        asked = st.query_params.get(_YEARS, "")
-        if _YEARS not in st.session_state or st.session_state[_YEARS] not in labels:
-            st.session_state[_YEARS] = asked if asked in labels else list(labels)[-1]
-        chosen = st.sidebar.selectbox(
-            "Millésimes comparés", options=list(labels), format_func=lambda key: french.years(labels[key]), key=_YEARS
-        )
-        pair = labels[chosen]
-        millesime = pair[1]
+    ends = () if flow.empty else zip(flow["millesime_1"], flow["millesime_2"], strict=True)
+    pairs = sorted((int(first), int(second)) for first, second in ends)
+    labels = {"-".join(map(str, years)): years for years in (*pairs, *((year,) for year in millesimes))}
+    usual = "-".join(map(str, pairs[-1] if pairs else millesimes[-1:]))
+    if len(labels) == 1:
+        chosen = usual
+        st.sidebar.caption(f"Un seul millésime : {chosen}. Le flux demande deux millésimes dérivés ensemble.")
     else:
-        st.sidebar.caption(f"Un seul millésime : {millesime}. Le flux demande deux millésimes dérivés ensemble.")
-    return Territory(results, code, nom, millesimes, pair, millesime, stock, flow)
+        asked = st.query_params.get(_YEARS, "")
+        if st.session_state.get(_YEARS) not in labels:
+            st.session_state[_YEARS] = asked if asked in labels else usual
+        chosen = st.sidebar.selectbox(
+            "Millésimes", options=list(labels), format_func=lambda key: key.replace("-", "–"), key=_YEARS
+        )
+        if not pairs:
+            st.sidebar.caption("Le flux demande deux millésimes dérivés ensemble.")
+    years = labels[chosen]
+    pair = (years[0], years[1]) if len(years) > 1 else None
+    return Territory(results, code, nom, millesimes, pair, years[-1], stock, flow)
 
 
 def _keep_in_address() -> None:

@@ -7,8 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from app.ui import french
-from ocsge import legal_notice
-from ocsge.flag_texts import FLAGS_FR
+from ocsge import flag_texts, legal_notice
 from ocsge.french import typographic
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ def markdown(text: object) -> str:
     return _MARKDOWN.sub(r"\\\1", _ADDRESS.sub(_JOINER, " ".join(str(text).split())))
 
 
-NOT_A_PERMIT = "L'évaluation de l'artificialisation n'est pas une règle de constructibilité."
 NOT_OFFICIAL = typographic(legal_notice.NOT_OFFICIAL)
 TWO_MEASURES = typographic(legal_notice.TWO_MEASURES)
 
@@ -42,6 +40,9 @@ COMPLIANCE: Mapping[str, str] = MappingProxyType(
     {state: typographic(f"{text[0].upper()}{text[1:]}.") for state, text in legal_notice.COMPLIANCE.items()}
 )
 """What each value of ``compliance`` of a trajectory means."""
+
+CONFIDENCE: Mapping[str, str] = MappingProxyType({"high": "forte", "medium": "moyenne", "low": "faible"})
+"""How sure a rule is: ``confidence`` of the tables of rules."""
 
 _NO_INTERVAL = (
     ("no class raster", "aucune image classée n'a servi, dont les erreurs seraient connues"),
@@ -53,12 +54,8 @@ _NO_INTERVAL = (
 
 
 def flag_sentences(flags: object) -> list[str]:
-    """Return a sentence a flag of a cell such as ``default_cover+preview``; an unknown flag is shown as it is."""
-    names = [name for name in str(flags or "").split("+") if name and name != "nan"]
-    return [
-        typographic(FLAGS_FR[name] if name in FLAGS_FR else f"Signalement « {markdown(name)} ».")
-        for name in dict.fromkeys(names)
-    ]
+    """Return :func:`ocsge.flag_texts.flag_sentences` as Markdown that shows an unknown flag as it is."""
+    return flag_texts.flag_sentences(flags, unknown=markdown)
 
 
 def why_no_interval(reason: str) -> str:
@@ -120,7 +117,7 @@ def summary(nom: str, stock: pd.Series, flow: pd.Series | None, pair: tuple[int,
     share, area = french.percent(stock["part_pct"]), french.hectares(stock["stock_ha"])
     first = f"En {stock['millesime']}, **{area}** sont artificialisés à {name}, soit **{share}** du territoire."
     if flow is None or pair is None:
-        return typographic(f"{first} Un seul millésime est disponible : l'évolution n'est pas mesurée.")
+        return typographic(f"{first} Un seul millésime est choisi : l'évolution n'est pas mesurée.")
     return typographic(f"{first} {_change(flow, pair)}")
 
 

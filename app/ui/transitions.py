@@ -45,8 +45,8 @@ def transitions(matrix: pd.DataFrame, pair: tuple[int, int], dimension: str, rul
     return order[columns]
 
 
-def largest_changes(changes: pd.DataFrame, rules: Rules, *, count: int) -> pd.DataFrame:
-    """Return the largest pieces that gained or lost, the largest first, with codes and words.
+def largest_changes(changes: pd.DataFrame, rules: Rules) -> pd.DataFrame:
+    """Return pieces that gained or lost, the largest first, with codes and words.
 
     Parameters
     ----------
@@ -54,8 +54,6 @@ def largest_changes(changes: pd.DataFrame, rules: Rules, *, count: int) -> pd.Da
         Rows of ``CHANGES`` that gained or lost.
     rules
         Give the labels.
-    count
-        How many at most.
 
     Returns
     -------
@@ -63,7 +61,7 @@ def largest_changes(changes: pd.DataFrame, rules: Rules, *, count: int) -> pd.Da
         ``id``, ``change``, ``nature`` (in words), ``area_m2``, ``code_cs_1``, ``code_cs_2``, ``code_us_1``,
         ``code_us_2``, ``couverture`` and ``usage``: before → after, short labels.
     """
-    rows = changes.sort_values(["area_m2", "id"], ascending=[False, True]).head(count).reset_index(drop=True)
+    rows = changes.sort_values(["area_m2", "id"], ascending=[False, True]).reset_index(drop=True)
     rows["nature"] = [CHANGE_LABELS[kind] for kind in rows["change"]]
     for column, dimension, code in (("couverture", "couverture", "code_cs"), ("usage", "usage", "code_us")):
         both = zip(rows[f"{code}_1"], rows[f"{code}_2"], strict=True)

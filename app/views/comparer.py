@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app import readings
 from app.imports import Imports
-from app.results import Results, workspace_path
+from app.results import Results, workspace_name, workspace_path
 from app.routes import communes_url
 from app.ui import downloads, french, state, texts
-from app.ui.choropleth import MEASURES, bands, bounds_of, choropleth, legend_html, measured
+from app.ui.choropleth import MEASURES, bands, choropleth, legend_html, measured, outlines_bounds
 from app.ui.comparison import epci_sums, ranked, side_by_side, similar, with_official
 from ocsge.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from app.places import Bounds
 
 _SIMILAR = 8
 _FIGURES = {
@@ -39,10 +43,10 @@ def every_commune(version: str, _results: Results) -> tuple[pd.DataFrame, pd.Dat
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def extent(version: str, _results: Results) -> tuple[float, float, float, float] | None:  # noqa: ARG001
+def extent(version: str, _results: Results) -> Bounds | None:  # noqa: ARG001
     """Return the bounds of the communes of a version, None when it has no map."""
     path = _results.communes_file()
-    return None if path is None else bounds_of(path)
+    return None if path is None else outlines_bounds(path)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -62,7 +66,7 @@ def official_beside(
 ) -> tuple[pd.DataFrame, pd.DataFrame, str] | None:
     """Return the stocks and flows of a commune beside the official ones, and the name of their file."""
     stock, flow, _ = every_commune(_results.id, _results)
-    found = imports.official()
+    found = readings.official(imports.workspace)
     return None if found is None else (*with_official(stock, flow, found[0], code), found[1].file)
 
 
@@ -164,7 +168,7 @@ def drawn_official() -> None:
     if found is None:
         st.info("Aucun chiffre officiel importé.", icon=":material/upload_file:")
         st.markdown("Téléchargez l'export national du portail de l'artificialisation, par commune, puis lancez :")
-        st.code(f"ocsge import portal export.csv --workspace {workspace_path().name}", language=None)
+        st.code(f"ocsge import portal export.csv --workspace {shlex.quote(workspace_name())}", language=None)
         return
     stocks, flows, file = found
     if stocks.empty:

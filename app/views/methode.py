@@ -6,11 +6,10 @@ from html import escape
 
 import streamlit as st
 
-from app.ui import french, method, state
+from app.ui import downloads, french, method, state
 from app.ui.law import rules_at, rules_of
 from ocsge.flag_texts import flag_sentences
 from ocsge.legal_notice import NO_BUILDING_RULE
-from ocsge.table_files import csv_text
 
 here = state.territory()
 run = here.results.provenance(here.code, here.millesime)
@@ -44,7 +43,7 @@ st.caption(
 with st.container(horizontal=True):
     st.download_button(
         "Télécharger la matrice (CSV)",
-        data=csv_text(method.matrix_table(rules), profile="excel-fr").encode("utf-8-sig"),
+        data=downloads.csv_bytes(method.matrix_table(rules)),
         file_name="matrice.csv",
         mime="text/csv",
         icon=":material/download:",

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import corrections
 from app.results import workspace_path
-from app.ui import french, signal, state
+from app.ui import downloads, french, signal, state, texts
 from app.ui.law import rules_at
 from ocsge.errors import OcsgeError
 
@@ -115,7 +115,11 @@ if found is not None:
                     code_us=usage,
                     years=signal.span_years(span, millesime),
                 )
-                st.success(french.typographic(f"Correction {number} proposée : elle attend une décision, ci-dessous."))
+                st.success(
+                    french.typographic(
+                        f"Correction {texts.markdown(number)} proposée : elle attend une décision, ci-dessous."
+                    )
+                )
             except OcsgeError as error:
                 st.error(corrections.why_refused(error), icon=":material/error:")
 
@@ -142,7 +146,7 @@ with st.container(horizontal=True):
 if decided is not None:
     try:
         concerned = corrections.decide(workspace, ids, decided, rules)
-        st.success(french.typographic(f"{', '.join(ids)} : {corrections.STATUSES_FR[decided]}."))
+        st.success(french.typographic(f"{', '.join(map(texts.markdown, ids))} : {corrections.STATUSES_FR[decided]}."))
         if concerned:
             lines = "".join(f"<li>{escape(text)}</li>" for text in signal.to_derive(concerned))
             st.html(f"<p>À dériver de nouveau pour que les chiffres en tiennent compte\u202f:</p><ul>{lines}</ul>")
@@ -153,7 +157,7 @@ table.dataframe(signal.shown(known), hide_index=True)
 with table:
     st.download_button(
         "Télécharger (CSV)",
-        data=signal.csv_bytes(known),
+        data=downloads.csv_bytes(known),
         file_name="corrections.csv",
         mime="text/csv",
         icon=":material/download:",

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app import readings
 from app.ui import charts, codes, composition, downloads, french, state, texts
+from app.ui.law import rules_at
+from ocsge.legal_notice import NO_BUILDING_RULE
 from ocsge.styles import CHANGE_LABELS
 
 if TYPE_CHECKING:
@@ -55,10 +58,10 @@ def reservations() -> None:
 def drawn_composition() -> None:
     """Draw what the artificialised land is made of, by cover, usage and category of the decree."""
     st.subheader(f"De quoi se compose le sol artificialisé en {here.millesime}", anchor="composition")
-    long = here.results.table("stock_long", communes=[here.code])
+    long = readings.table(here.results, "stock_long", here.code)
     for tab, (dimension, title) in zip(st.tabs(list(codes.DIMENSIONS.values())), codes.DIMENSIONS.items(), strict=True):
         with tab:
-            table = composition.composition(long, here.millesime, dimension, codes.shipped_rules())
+            table = composition.composition(long, here.millesime, dimension, rules_at())
             artificialised = table[table["artif_area_ha"] > 0]
             if artificialised.empty:
                 st.info("Aucun sol artificialisé n'est connu à ce millésime.", icon=":material/info:")
@@ -95,4 +98,4 @@ st.caption(
 st.divider()
 st.caption(texts.source_notice(stock, here.millesimes))
 st.caption(texts.NOT_OFFICIAL)
-st.markdown(f"**{texts.NOT_A_PERMIT}**")
+st.markdown(f"**{NO_BUILDING_RULE}**")

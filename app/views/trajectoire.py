@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.imports import Imports
-from app.results import workspace_path
-from app.ui import charts, codes, downloads, enaf, french, state, texts
+from app import readings
+from app.results import workspace_name, workspace_path
+from app.ui import charts, downloads, enaf, french, state, texts
+from app.ui.law import rules_at
 from ocsge.errors import DataError
 from ocsge.zan import trajectory
 
@@ -18,13 +20,13 @@ if TYPE_CHECKING:
 _GUARANTEE = {"inconnue": None, "oui": True, "non": False}
 
 here = state.territory()
-rules = codes.shipped_rules()
+rules = rules_at()
 
 
 def imported() -> Import | None:
     """Return the consumption of ENAF that the workspace keeps; say how to import it when there is none."""
     try:
-        kept = Imports(workspace_path()).enaf()
+        kept = readings.enaf(workspace_path())
     except DataError:
         st.error("La consommation d'ENAF importée ne peut pas être lue. Importez-la à nouveau.")
         return None
@@ -34,7 +36,7 @@ def imported() -> Import | None:
             "Téléchargez la table par commune du Cerema (consommation d'espaces naturels, agricoles et forestiers), "
             "puis lancez :"
         )
-        st.code(f"ocsge import enaf conso.csv --workspace {workspace_path().name}", language=None)
+        st.code(f"ocsge import enaf conso.csv --workspace {shlex.quote(workspace_name())}", language=None)
     return kept
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app import readings
 from app.ui import charts, codes, downloads, french, state, texts
+from app.ui.law import rules_at
 from app.ui.transitions import largest_changes, transitions
 
 _LARGEST = 100
@@ -29,8 +31,8 @@ def matrix_of_changes(pair: tuple[int, int], name: str) -> None:
         required=True,
         key="dimension",
     )
-    matrix = here.results.table("change_matrix", communes=[here.code])
-    table = transitions(matrix, pair, str(dimension), codes.shipped_rules())
+    matrix = readings.table(here.results, "change_matrix", here.code)
+    table = transitions(matrix, pair, str(dimension), rules_at())
     changed = table[table["code_1"] != table["code_2"]]
     if changed.empty:
         st.info(f"Aucune transition entre {pair[0]} et {pair[1]}\u202f: rien n'a changé.", icon=":material/info:")
@@ -52,13 +54,17 @@ def matrix_of_changes(pair: tuple[int, int], name: str) -> None:
 def list_of_changes(pair: tuple[int, int], name: str) -> None:
     """Draw the largest pieces that gained or lost; a chosen one leads to the map."""
     st.subheader("Les plus grands changements", anchor="changements")
-    changes = here.results.changes(here.code, pair)
+    if not here.results.holds(here.results.changes_path(here.code, pair)):
+        st.info("Aucune donnée ne décrit le sol de cette commune.", icon=":material/info:")
+        return
+    changes = readings.changes(here.results, here.code, pair, most=_LARGEST)
     if changes.empty:
         st.info("Aucun sol n'est devenu artificialisé ni n'a cessé de l'être.", icon=":material/info:")
         return
-    table = largest_changes(changes, codes.shipped_rules(), count=_LARGEST)
-    if len(changes) > len(table):
-        st.caption(f"Les {len(table)} plus grands, sur {french.number(len(changes))}.")
+    table = largest_changes(changes, rules_at())
+    every = int(readings.change_classes(here.results, here.code, pair)["polygons"].sum())
+    if every > len(table):
+        st.caption(f"Les {len(table)} plus grands, sur {french.number(every)}.")
     st.caption("Choisissez une ligne pour la voir sur la carte.")
     headings = {"nature": "Nature", "area_m2": "Surface (m²)", "couverture": "Couverture", "usage": "Usage"}
     chosen = downloads.show(
@@ -82,8 +88,8 @@ def link_to_map(changed: str, pair: tuple[int, int]) -> None:
 st.title(f"Transitions – {texts.markdown(here.nom)} ({here.code})")
 if here.pair is None:
     st.info(
-        f"Un seul millésime, {here.millesime}\u202f: il n'y a pas de transition à montrer. Dérivez deux millésimes "
-        "ensemble pour les comparer.",
+        f"Un seul millésime, {here.millesime}\u202f: il n'y a pas de transition à montrer. Choisissez-en deux à "
+        "gauche, ou dérivez-en deux ensemble.",
         icon=":material/info:",
     )
 else:

@@ -44,7 +44,8 @@ _OPTIONS = {
     "theme.base": "light",
     "theme.primaryColor": "#000091",
     "theme.font": "Arial, sans-serif",
-    "theme.textColor": "#000000",  # captions are this at 60 %: anything paler falls below the contrast of 4.5
+    "theme.textColor": "#000000",
+    "theme.codeTextColor": "#161616",  # captions are this at 60 %: anything paler falls below the contrast of 4.5
 }
 """Every option that matters is set here: a file of the user's home must not change what the dashboard does."""
 
