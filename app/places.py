@@ -23,7 +23,7 @@ Bounds = tuple[float, float, float, float]
 """West, south, east, north, degrees."""
 
 _DEGREES = 4326
-_MOST_POINTS = 100
+_MOST_POINTS = 500
 _DECIMALS = 6
 
 
@@ -35,7 +35,7 @@ class Place:
     """Its extent, exact."""
 
     outline: dict[str, Any]
-    """GeoJSON geometry for a highlight: simplified to a hundred points or so, its extent where that is not enough."""
+    """GeoJSON geometry for a highlight: some hundreds of points, without holes where that is not enough."""
 
 
 def bounds_of(path: Path) -> Bounds:
@@ -85,11 +85,14 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 
 
 def _simple(shape: shapely.Geometry) -> shapely.Geometry:
-    for tolerance_m in (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0):
-        simple = shapely.simplify(shape, tolerance_m)
-        if shapely.get_num_coordinates(simple) <= _MOST_POINTS:
-            return simple
-    return shapely.box(*shapely.bounds(shape))
+    """Return the shape in some hundreds of points: simplified, then without its holes, the first limits to go."""
+    whole = shapely.get_exterior_ring(shape)  # None of what is no polygon
+    for drawn in (shape, shape if whole is None else shapely.polygons(whole)):
+        for tolerance_m in (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0):
+            simple = shapely.simplify(drawn, tolerance_m)
+            if shapely.get_num_coordinates(simple) <= _MOST_POINTS:
+                return simple
+    return shapely.convex_hull(shape)
 
 
 def _in_degrees(shape: shapely.Geometry, crs: dict[str, Any]) -> shapely.Geometry:

@@ -31,14 +31,16 @@ if TYPE_CHECKING:
 
 TOLERANCE_M = 1.0
 """How far the border of a polygon may move on a map."""
-COMMUNES_TOLERANCE_M = 20.0
+COMMUNES_TOLERANCE_M = 0.5
 """The same of a commune's outline, at first."""
 COMMUNE_BYTES = 1_150
 """Most bytes an outline takes on the average; beyond, the tolerance doubles. A département then stays below 0.7 MB."""
+FEW_BYTES = 120_000
+"""Bytes that outlines may take however few they are: those of some communes stay close to their polygons."""
 _DEGREES = "EPSG:4326"
 _DECIMALS = 6
 _COMMUNE_DECIMALS = 5
-_MOST_DOUBLINGS = 8
+_MOST_DOUBLINGS = 14
 
 
 def polygons_geojson(polygons: gpd.GeoDataFrame, *, rules: Rules) -> bytes:
@@ -139,12 +141,15 @@ def communes_geojson(outlines: Sequence[gpd.GeoDataFrame], stock: pd.DataFrame, 
 
 
 def _light_outlines(shapes: list[gpd.GeoSeries]) -> list[str]:
-    """Return outlines as GeoJSON geometries, of so few points that they fit :data:`COMMUNE_BYTES` on the average."""
+    """Return outlines as GeoJSON geometries, of so few points that they fit :data:`COMMUNE_BYTES` each, on the average.
+
+    Together they may take :data:`FEW_BYTES` in any case.
+    """
     written: list[str] = []
     for doublings in range(_MOST_DOUBLINGS):
         shapes = [_simplified(part, COMMUNES_TOLERANCE_M * 2**doublings) for part in shapes]
         written = [text for part in shapes for text in _in_degrees(part, decimals=_COMMUNE_DECIMALS)]
-        if sum(map(len, written)) <= COMMUNE_BYTES * len(written):
+        if sum(map(len, written)) <= max(COMMUNE_BYTES * len(written), FEW_BYTES):
             break
     return written
 

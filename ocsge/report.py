@@ -100,7 +100,9 @@ def _summary(found: ReportFigures) -> Iterator[str]:
         rows.append(("Artificialisation nette par an", html.figure(flow["net_ha_an"], "ha/an", difference=True)))
     yield html.table(("Mesure", "Valeur"), rows)
     if is_null(stock["ci95_ha"]):
-        yield html.paragraph("Aucun intervalle à 95 % : les erreurs de l'image classée ne sont pas connues.")
+        yield html.paragraph(
+            "Aucun intervalle à 95 % : il demande une image classée dont les erreurs ont été mesurées."
+        )
 
 
 def _sentence(found: ReportFigures) -> str:

@@ -71,7 +71,7 @@ def polygon_lines(row: Mapping[str, Any], rules: Rules | None) -> list[Line]:
         ("Matrice du décret", _cell(str(row["code_cs"]), str(row["code_us"]), str(row["decree_category"]), rules)),
         ("Surface", area(row["area_m2"])),
     ]
-    return [*lines, *_remarks(row)]
+    return [*lines, *_remarks(row), *_reach(int(row["usage_rule"]), rules)]
 
 
 def change_lines(row: Mapping[str, Any], rules: Rules | None) -> list[Line]:
@@ -110,6 +110,14 @@ def _origin(order: int, rules: Rules | None) -> str:
         return "donné par la couche d'occupation du sol fournie, ou par une correction locale"
     step = None if rules is None else next((rule for rule in rules.layer_usages if rule.order == order), None)
     return f"règle {order}" if step is None else _source(step)
+
+
+def _reach(order: int, rules: Rules | None) -> list[Line]:
+    """Return the caution that a usage spread from a building asks for."""
+    steps = () if rules is None else rules.layer_usages
+    if not any(rule.order == order and rule.mode == "spread" for rule in steps):
+        return []
+    return [("À savoir", "la distance jusqu'où porte l'usage d'un bâtiment est une valeur peu sûre (page Méthode)")]
 
 
 def _source(step: LayerUsage) -> str:

@@ -81,7 +81,7 @@ def bounds(lowest: object, highest: object, *, decimals: int = 1, signed: bool =
     if french.NO_VALUE in (low, high):
         return ""
     if low == high:
-        return "Les usages par défaut n'y changent rien."
+        return "Les usages par défaut n'y changent rien ; d'autres règles peuvent le faire bouger (page Méthode)."
     return f"Entre {low} et {french.with_unit(high, 'ha')} selon les usages par défaut."
 
 

@@ -26,5 +26,8 @@ with why:
     else:
         st.html(panel(*explained))
         st.caption("L'adresse de cette page mène à ce polygone\u202f: elle peut être partagée.")
+        if chosen and view.kind != map_page.FLOW:
+            address = {"insee": here.code, "m": str(view.millesime), "objet": chosen}
+            st.page_link("views/signaler.py", label="Signaler une erreur", icon=":material/flag:", query_params=address)
 st.subheader(f"Surfaces par classe, {view.title.lower()}", anchor=False)
 map_page.show_table(view)

@@ -49,10 +49,17 @@ def key_figures() -> None:
 def reservations() -> None:
     """Say what to know of the figures: flags and coverage."""
     sentences = texts.flag_sentences(stock["flags"])
+    if (default := stock["usage_default_pct"]) > 0:
+        sentences.append(
+            f"L'usage de {french.percent(default, 0)} du territoire est donné par défaut, faute de source."
+        )
+    if (unknown := stock["default_cover_ha"]) > 0:
+        sentences.append(f"{french.hectares(unknown, 0)} ont la couverture par défaut, faute d'image classée.")
     several = "s" if len(sentences) > 1 else ""
     title = f"{len(sentences)} réserve{several} sur ces chiffres" if sentences else "Aucune réserve sur ces chiffres"
     with st.expander(title, icon=":material/info:"):
-        st.markdown("\n".join(f"- {sentence}" for sentence in [*sentences, texts.coverage(stock["coverage_pct"])]))
+        st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
+        st.caption(texts.coverage(stock["coverage_pct"]))
 
 
 def drawn_composition() -> None:
