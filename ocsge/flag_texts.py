@@ -21,7 +21,7 @@ FLAGS_FR: Mapping[str, str] = MappingProxyType(
         "outside_data": "Le millésime est hors de la période que les données décrivent.",
         "exempted_parks": "La collectivité a choisi d'exempter les parcs et jardins publics.",
         "exempted_photovoltaic": "La collectivité a choisi d'exempter les centrales photovoltaïques au sol.",
-        "anchored": "Cet état part de celui du millésime précédent : où les données n'ont pas changé, il reste le même.",
+        "anchored": "Cet état part de celui du millésime précédent : sans changement des données, il reste le même.",
         "preview": "Calcul à une résolution grossière : un aperçu, pas un chiffre à citer.",
         "coverage<99.5": "Une partie de la commune n'a pas de données.",
         "no_data": "La commune n'a aucune donnée.",

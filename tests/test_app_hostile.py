@@ -19,6 +19,7 @@ from app.results import current_results
 from app.ui import state
 from ocsge.publication import partition_of
 from ocsge.store import Workspace
+from ocsge.version_layout import current_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,11 +96,12 @@ def test_a_hostile_name_is_text_on_every_page(page: str, hostile: Path, monkeypa
 
 
 def test_a_hostile_name_is_escaped_in_the_report_and_no_cell_of_the_csv_is_a_formula(hostile: Path) -> None:
-    report = report_bytes(hostile, commune=CODE, millesimes=(2022,)).decode()
+    version = current_version(hostile)
+    report = report_bytes(hostile, version=version, commune=CODE, millesimes=(2022,)).decode()
     assert "<img src=x" not in report
     assert "<b>batiment" not in report
     assert "&lt;img src=x" in report
-    for name, content in table_files(hostile, profile="excel-fr", communes=None).items():
+    for name, content in table_files(hostile, version=version, profile="excel-fr", communes=None).items():
         if name.endswith(".csv"):
             cells = content.decode("utf-8-sig").replace("\r\n", ";").split(";")
             assert not [cell for cell in cells if cell.startswith(("=", "@"))], name

@@ -26,7 +26,8 @@ st.markdown(
     french.typographic(
         "Vous connaissez le terrain mieux que les données ? Proposez la bonne couverture ou le bon usage d'un "
         "polygone. Une fois **acceptée**, la correction est appliquée par la **prochaine dérivation** ; elle "
-        "peut être retirée."
+        "peut être retirée. Elle vaut pour le polygone entier ; pour une partie, dessinez-la dans un SIG et lancez "
+        "`ocsge corrections add`."
     )
 )
 
