@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from shapely.affinity import translate
 from village import CAR_PARK_M2, CODE, FIRST, LAST, NOM, SIDE
 
 from ocsge.errors import CrsError
 from ocsge.french import area
-from ocsge.map_files import COMMUNE_BYTES, changes_geojson, communes_geojson, polygons_geojson
+from ocsge.map_files import COMMUNE_BYTES, FEW_BYTES, changes_geojson, communes_geojson, polygons_geojson
 from ocsge.rules import load_rules
 
 if TYPE_CHECKING:
@@ -232,13 +233,32 @@ def test_communes_of_several_systems_stand_on_one_map_each_once() -> None:
     assert by_code["97401"].centroid.y < 0 < by_code[CODE].centroid.y
 
 
-def test_outlines_of_many_points_lose_as_many_as_it_takes() -> None:
-    turn = np.linspace(0, 2 * np.pi, 20_000, endpoint=False)
+def star(points: int = 20_000) -> shapely.Polygon:
+    """Return an outline of many points."""
+    turn = np.linspace(0, 2 * np.pi, points, endpoint=False)
     radius = 5_000 + 400 * np.sin(40 * turn) + 100 * np.sin(900 * turn)
-    star = shapely.Polygon(np.column_stack([LEFT + radius * np.cos(turn), BOTTOM + radius * np.sin(turn)]))
-    (feature,) = features(communes_geojson([outline(CODE, star)], stock_of(CODE), pd.DataFrame()))
-    assert len(json.dumps(feature["geometry"], separators=(",", ":"))) <= COMMUNE_BYTES
-    assert projected([feature]).iloc[0].area == pytest.approx(star.area, rel=0.1)
+    return shapely.Polygon(np.column_stack([LEFT + radius * np.cos(turn), BOTTOM + radius * np.sin(turn)]))
+
+
+def bytes_of(drawn: list[dict[str, Any]]) -> int:
+    return sum(len(json.dumps(feature["geometry"], separators=(",", ":"))) for feature in drawn)
+
+
+def test_one_outline_stays_close_to_its_polygons() -> None:
+    whole = star()
+    drawn = features(communes_geojson([outline(CODE, whole)], stock_of(CODE), pd.DataFrame()))
+    assert COMMUNE_BYTES < bytes_of(drawn) <= FEW_BYTES
+    # each of the 900 small waves is there: the area differs by less than a strip of a metre along the outline
+    assert projected(drawn).iloc[0].symmetric_difference(whole).area < whole.length
+
+
+def test_outlines_of_many_points_lose_as_many_as_it_takes_together() -> None:
+    codes = [f"{12_001 + k}" for k in range(120)]
+    stars = [outline(code, translate(star(2_000), 12_000 * k)) for k, code in enumerate(codes)]
+    drawn = features(communes_geojson(stars, stock_of(*codes), pd.DataFrame()))
+    assert COMMUNE_BYTES * len(codes) > FEW_BYTES
+    assert bytes_of(drawn) <= COMMUNE_BYTES * len(codes)
+    assert projected(drawn[:1]).iloc[0].area == pytest.approx(star(2_000).area, rel=0.1)
 
 
 def test_the_map_of_communes_names_the_commune_of_the_version(village_alone: Derivation) -> None:
