@@ -40,7 +40,7 @@ FEW_BYTES = 120_000
 _DEGREES = "EPSG:4326"
 _DECIMALS = 6
 _COMMUNE_DECIMALS = 5
-_MOST_DOUBLINGS = 14
+_MOST_DOUBLINGS = 13
 
 
 def polygons_geojson(polygons: gpd.GeoDataFrame, *, rules: Rules) -> bytes:
