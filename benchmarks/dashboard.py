@@ -182,7 +182,8 @@ def measure_naive(workspace: Path, polygons: int) -> list[Figure]:
     place = f"polygons/commune_code={DRAWN}/millesime={MILLESIMES[-1]}/part.parquet"
     port = free_port()
     options = [f"--server.port={port}", "--server.headless=true", "--server.address=127.0.0.1"]
-    options += ["--browser.gatherUsageStats=false", "--server.fileWatcherType=none"]
+    # by default Streamlit refuses a message above 200 MB, and the map would never come
+    options += ["--browser.gatherUsageStats=false", "--server.fileWatcherType=none", "--server.maxMessageSize=4000"]
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "benchmarks" / "naive_map.py"), *options]
     with running([*command, "--", str(current_version(workspace) / place)], port) as server:
         naive = cold(server.url, repeat=1, corners=CORNERS_OF_A_POLYGON * polygons, timeout_s=NAIVE_S)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Block, Element
-from test_app_pages import MAIN, PAGES
+from test_app_pages import MAIN, PAGES, shown
 from village import CODE, village
 
 from app.export_files import report_bytes, table_files
@@ -34,14 +34,7 @@ def run(workspace: Path | None, monkeypatch: pytest.MonkeyPatch, page: str = "sy
         monkeypatch.delenv("OCSGE_WORKSPACE", raising=False)
     else:
         monkeypatch.setenv("OCSGE_WORKSPACE", str(workspace))
-    app = AppTest.from_file(str(MAIN), default_timeout=30)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    if page != "synthese":
-        app.switch_page(f"views/{page}.py").run()
-    assert not app.exception, app.exception
-    return app
+    return shown(page, **query)
 
 
 def told(app: AppTest) -> str:

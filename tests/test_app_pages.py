@@ -20,6 +20,11 @@ WITH_TABLES = ("synthese", "transitions", "comparer", "trajectoire")
 def opened(derivation: Derivation, monkeypatch: pytest.MonkeyPatch, page: str = "synthese", **query: str) -> AppTest:
     """Run a page on the workspace of a derivation."""
     monkeypatch.setenv("OCSGE_WORKSPACE", str(derivation.version.parents[1]))
+    return shown(page, **query)
+
+
+def shown(page: str, **query: str) -> AppTest:
+    """Run a page on the workspace that the environment names."""
     app = AppTest.from_file(str(MAIN), default_timeout=30)
     for name, value in query.items():
         app.query_params[name] = value

@@ -180,6 +180,7 @@ def _stopping() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
             raise _Stopped
 
     def start(command: list[str], **given: Any) -> subprocess.Popen[bytes]:
+        """Start the server, or end at once when that was asked meanwhile."""
         nonlocal server, interruptible
         server = subprocess.Popen(command, **given)  # noqa: S603  (our own command)
         interruptible = True
