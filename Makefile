@@ -3,9 +3,10 @@ VENV := .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SEGMENT_STAMP := $(VENV)/.installed-segment
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo segment test lint bench lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -13,10 +14,12 @@ help: ## Show this list
 demo: $(STAMP) ## Derive Olemps (12174) at 2019 and 2022 from its real layers; print stocks, flow and where the files are
 	$(BIN)/ocsge demo
 
-test: $(STAMP) lint ## Check style, types and contracts, then run every test
+segment: $(SEGMENT_STAMP) ## Install torch, for the segmentation of orthophotos (ocsge segment, demo --from-ortho)
+
+test: $(SEGMENT_STAMP) lint ## Check style, types and contracts, then run every test
 	$(BIN)/python -m pytest
 
-lint: $(STAMP) ## Check style (ruff), types (mypy) and the direction of imports (import-linter)
+lint: $(SEGMENT_STAMP) ## Check style (ruff), types (mypy) and the direction of imports (import-linter)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -42,3 +45,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
+
+$(SEGMENT_STAMP): requirements-segment.lock $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-segment.lock
+	@touch $(SEGMENT_STAMP)
