@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import readings
+from app import polygon_list, readings
 from app.places import Bounds, Place, bounds_of, place_of
 from app.routes import communes_url, map_url
 from app.tiles import needs_tiles, tiles_url
@@ -143,7 +143,8 @@ def draw(view: View) -> str | None:
             "préparées."
         )
         return None
-    key = f"carte_{here.results.id}_{here.code}_{view.when}"
+    # a polygon chosen in the list makes the map anew, on it and with nothing clicked
+    key = f"carte_{here.results.id}_{here.code}_{view.when}_{polygon_list.times_chosen()}"
     chosen = _chosen(key)
     place = _place(view.path, chosen) if chosen else None
     frame = maps.Frame(
@@ -180,6 +181,12 @@ def explain(view: View, chosen: str | None) -> tuple[str, list[Line]] | None:
         return None
     title, lines = found
     return title, [*lines, ("Identifiant", chosen)]
+
+
+def offer_list(view: View) -> None:
+    """Draw the list of the largest polygons of a state; the page Transitions has that of changes."""
+    if view.kind != FLOW:
+        polygon_list.choose(view.here, view.millesime, rules_at())
 
 
 def hint(view: View) -> str:

@@ -85,6 +85,17 @@ def with_unit(text: str, unit: str) -> str:
     return text if text == NO_VALUE else f"{text}{_NARROW}{unit}"
 
 
+def agreed(value: float, singular: str, plural: str) -> str:
+    """Return the words that agree with a quantity: the plural begins at 2 in French.
+
+    Examples
+    --------
+    >>> agreed(1.99, "a changé", "ont changé"), agreed(2, "a changé", "ont changé")
+    ('a changé', 'ont changé')
+    """
+    return plural if abs(value) >= 2 else singular
+
+
 def years(pair: tuple[int, int]) -> str:
     """Return a pair of millésimes.
 

@@ -18,9 +18,9 @@ from ocsge.vector_files import probe_vector_layer
 from ocsge.vector_placement import read_placed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from ocsge.catalog_schema import Layer
+    from ocsge.catalog_schema import Column, Layer
 
 Bounds = tuple[float, float, float, float]
 
@@ -221,6 +221,12 @@ def _sum_reports(layer: str, reports: Sequence[ReadReport]) -> ReadReport:
     return ReadReport(layer=layer, sources=tuple(s for report in reports for s in report.sources), **totals)
 
 
+def _empty_frame(columns: Mapping[str, Column], *, epsg: int) -> gpd.GeoDataFrame:
+    """Return a layer without any feature."""
+    nulls = {name: empty_column(column) for name, column in columns.items()}
+    return gpd.GeoDataFrame(nulls, geometry=gpd.GeoSeries([], crs=epsg), crs=epsg)
+
+
 def read_layer(
     sources: Sequence[Source],
     layer: str,
@@ -274,10 +280,9 @@ def read_layer(
     check_run_epsg(epsg)
     catalog = catalog or load_catalog()
     entries = [(source, entry_of(source, catalog=catalog)) for source in sources if source.layer == layer]
-    columns = {name: empty_column(column) for name, column in catalog.columns(layer).items()}
-    empty = gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries([], crs=epsg), crs=epsg)
+    columns = catalog.columns(layer)
     if not entries:
-        return LayerRead(frame=empty, report=ReadReport(layer=layer))
+        return LayerRead(frame=_empty_frame(columns, epsg=epsg), report=ReadReport(layer=layer))
     frames, reports = [], []
     for source, entry in entries:
         frame, report = _read_source(
@@ -293,8 +298,11 @@ def read_layer(
         frames.append(frame)
         reports.append(report)
     filled = [frame for frame in frames if len(frame)]
-    whole = gpd.GeoDataFrame(pd.concat(filled, ignore_index=True), crs=epsg) if filled else empty
-    for name, column in catalog.columns(layer).items():
+    if len(filled) > 1:
+        whole = gpd.GeoDataFrame(pd.concat(filled, ignore_index=True), crs=epsg)
+    else:
+        whole = filled[0].reset_index(drop=True) if filled else _empty_frame(columns, epsg=epsg)
+    for name, column in columns.items():
         if name not in whole:
             whole[name] = empty_column(column, index=whole.index)
     on_geometry = any(entry.duplicates == "geometry" for _, entry in entries)

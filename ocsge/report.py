@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ocsge import report_page as html
 from ocsge.flag_texts import flag_sentences
-from ocsge.french import NO_VALUE, hectares, number, typographic, years
+from ocsge.french import NO_VALUE, agreed, hectares, number, typographic, years
 from ocsge.legal_notice import NO_BUILDING_RULE, NOT_OFFICIAL, TWO_MEASURES
 from ocsge.report_figures import read_figures
 from ocsge.styles import GAIN, LOSS
@@ -109,7 +109,8 @@ def _sentence(found: ReportFigures) -> str:
     stock, flow = found.stock, found.flow
     if is_null(stock["stock_ha"]):
         return f"Le sol de {found.nom} n'est pas connu en {found.millesime} : aucun chiffre ne peut être donné."
-    first = f"En {found.millesime}, {hectares(stock['stock_ha'])} sont artificialisés à {found.nom}"
+    are = agreed(stock["stock_ha"], "est artificialisé", "sont artificialisés")
+    first = f"En {found.millesime}, {hectares(stock['stock_ha'])} {are} à {found.nom}"
     share = f"soit {number(stock['part_pct'], 1)} % du territoire."
     if flow is None or found.pair is None:
         return f"{first}, {share} Un seul millésime est disponible : l'évolution n'est pas mesurée."
@@ -117,7 +118,9 @@ def _sentence(found: ReportFigures) -> str:
         return f"{first}, {share} L'évolution entre {found.pair[0]} et {found.pair[1]} n'est pas connue."
     if flow["gain_ha"] == 0 and flow["loss_ha"] == 0:
         return f"{first}, {share} Aucun sol n'a changé d'état entre {found.pair[0]} et {found.pair[1]}."
-    moved = f"{hectares(flow['gain_ha'], 2)} le sont devenus et {hectares(flow['loss_ha'], 2)} ont cessé de l'être"
+    became = agreed(flow["gain_ha"], "l'est devenu", "le sont devenus")
+    ceased = agreed(flow["loss_ha"], "a cessé", "ont cessé")
+    moved = f"{hectares(flow['gain_ha'], 2)} {became} et {hectares(flow['loss_ha'], 2)} {ceased} de l'être"
     return f"{first}, {share} Entre {found.pair[0]} et {found.pair[1]}, {moved}."
 
 

@@ -8,6 +8,7 @@ import pytest
 from test_app_pages import opened
 from village import CAR_PARK_M2, CODE
 
+from app import polygon_list
 from app.results import Results
 
 if TYPE_CHECKING:
@@ -69,3 +70,41 @@ def test_a_link_to_a_polygon_that_is_not_there_says_so(
 ) -> None:
     app = opened(village_pair, monkeypatch, "carte", insee=CODE, objet="12001-2022-999999")
     assert any("n'existe pas dans cette vue" in caption.value for caption in app.caption)
+
+
+def listed(app: object) -> object:
+    """Return the list of the largest polygons."""
+    return next(box for box in app.main.selectbox if box.label == polygon_list.LABEL)  # type: ignore[attr-defined]
+
+
+def explained(app: object) -> str:
+    """Return the panels of the page."""
+    return " ".join(block.proto.body for block in app.get("html"))  # type: ignore[attr-defined]
+
+
+def test_a_polygon_chosen_in_the_list_is_explained_without_a_click_on_the_map(
+    village_pair: Derivation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = Results(village_pair.version).largest_polygons(CODE, 2022)
+    app = opened(village_pair, monkeypatch, "carte", insee=CODE)
+    assert "objet" not in app.query_params
+    for place in (0, 1):
+        listed(app).select_index(place).run()  # type: ignore[attr-defined]
+        assert "".join(app.query_params["objet"]) == rows["id"].iloc[place]
+        assert str(rows["id"].iloc[place]) in explained(app)
+
+
+def test_the_list_leaves_a_link_as_it_is_until_something_is_chosen(
+    village_pair: Derivation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = Results(village_pair.version).largest_polygons(CODE, 2022)
+    app = opened(village_pair, monkeypatch, "carte", insee=CODE, objet=str(rows["id"].iloc[2]))
+    assert str(rows["id"].iloc[2]) in explained(app)
+    assert listed(app).value is None  # type: ignore[attr-defined]
+
+
+def test_the_flow_has_no_such_list_the_page_transitions_has_it(
+    village_pair: Derivation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(village_pair, monkeypatch, "carte", insee=CODE, vue="flux")
+    assert all(box.label != polygon_list.LABEL for box in app.main.selectbox)

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from test_app_pages import MAIN
 from village import CAR_PARK_M2, CODE, LAST
 
-from app import corrections
+from app import corrections, polygon_list
 from app.results import Results
 from app.ui import downloads, signal
 from ocsge.corrections import read_corrections, set_status
@@ -102,7 +102,17 @@ def test_accepting_says_what_to_derive_again_and_withdrawing_too(
         assert not app.exception
         assert app.success[0].value == f"c0001\u202f: {said}."
         assert any(f"commune {CODE}, millésime {LAST}" in str(block.proto.body) for block in app.get("html"))
+        assert app.code[0].value.endswith(f"--millesime {LAST} --workspace {workspace.name}"), "to be copied"
         assert app.dataframe[0].value["Statut"].tolist() == [said]
+
+
+def test_a_commune_is_derived_again_at_every_year_in_one_command_and_a_perimeter_by_none() -> None:
+    concerned = [("12174", 2022, None), ("12174", 2019, None), ("12202", 2022, None), ("12202", 2022, "quartier")]
+    assert signal.commands(concerned, "mes communes") == [
+        "ocsge derive --commune 12174 --millesime 2019 --millesime 2022 --workspace 'mes communes'",
+        "ocsge derive --commune 12202 --millesime 2022 --workspace 'mes communes'",
+    ]
+    assert signal.commands([("", 2022, None)], "demo") == [], "ground of no commune has no command"
 
 
 def test_an_unknown_polygon_is_told(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,5 +190,5 @@ def test_a_span_is_counted_from_the_millesime_of_the_polygon() -> None:
 def test_the_codes_offered_are_the_leaves_and_the_names_say_cover_usage_area_and_state(
     village_pair: Derivation,
 ) -> None:
-    names = signal.polygon_names(Results(village_pair.version).largest_polygons(CODE, LAST), RULES)
+    names = polygon_list.polygon_names(Results(village_pair.version).largest_polygons(CODE, LAST), RULES)
     assert any(name.endswith("3\u202f600\u202fm², artificialisé") for name in names.values())

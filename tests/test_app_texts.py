@@ -95,7 +95,7 @@ def test_a_mayor_can_quote_the_summary() -> None:
     said = texts.summary("Olemps", stock(), flow(4.635, 0.037), (2019, 2022))
     assert said.replace(NARROW, " ") == (
         "En 2022, **194,8 ha** sont artificialisés à Olemps, soit **15,2 %** du territoire. Entre 2019 et 2022, "
-        "4,63 ha sont devenus artificialisés et 0,04 ha ont cessé de l'être : l'artificialisation nette est de "
+        "4,63 ha sont devenus artificialisés et 0,04 ha a cessé de l'être : l'artificialisation nette est de "
         "**+4,60 ha**, soit +1,53 ha par an."
     )
 

@@ -189,6 +189,20 @@ def test_the_command_shows_the_first_rows_of_many_and_short_cells(
     assert "[b]x" in shown, "a text is no markup"
 
 
+def test_a_table_wider_than_the_terminal_is_printed_a_line_a_column(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["sql", "select * from stock order by commune_code, millesime limit 2", "--workspace", str(workspace)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "-- row 1 --"
+    told = [line.split(maxsplit=1) for line in lines]
+    assert ["commune_code", "01004"] in told
+    assert ["stock_ha", str(read_table(workspace, "stock")["stock_ha"].iloc[0])] in told
+    assert sum(line.startswith("-- row") for line in lines) == 2
+
+
 def test_the_command_refuses_a_wrong_statement_or_none(
     workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ocsge.french import (
     NO_VALUE,
+    agreed,
     area,
     hectares,
     number,
@@ -17,6 +18,7 @@ from ocsge.french import (
 
 __all__ = [
     "NO_VALUE",
+    "agreed",
     "area",
     "hectares",
     "number",

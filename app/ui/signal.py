@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
 from app.corrections import STATUSES_FR
+from app.polygon_list import state_name
 from app.ui.french import area, typographic
 
 if TYPE_CHECKING:
@@ -51,16 +53,6 @@ def missing(cover: str | None, usage: str | None, author: str, reason: str) -> s
     return typographic(f"Il manque : {', '.join(lacks)}.") if lacks else ""
 
 
-def polygon_names(polygons: pd.DataFrame, rules: Rules) -> dict[str, str]:
-    """Return how each polygon of a list is named: cover, usage, area, state."""
-    labels = {entry.code: entry.label_fr.split(" (")[0] for entry in (*rules.couvertures, *rules.usages)}
-    return {
-        str(row["id"]): f"{labels.get(row['code_cs'], row['code_cs'])} – {labels.get(row['code_us'], row['code_us'])}, "
-        f"{area(row['area_m2'])}, {_state(row)}"
-        for _, row in polygons.iterrows()
-    }
-
-
 def description(polygon: Mapping[str, Any], rules: Rules) -> str:
     """Return what a polygon is now, as HTML."""
     labels = {entry.code: entry.label_fr for entry in (*rules.couvertures, *rules.usages)}
@@ -69,7 +61,7 @@ def description(polygon: Mapping[str, Any], rules: Rules) -> str:
         "Couverture": f"{polygon['code_cs']} {labels.get(polygon['code_cs'], '')}",
         "Usage": f"{polygon['code_us']} {labels.get(polygon['code_us'], '')}",
         "Surface": area(float(polygon["area_m2"])),
-        "État": _state(polygon),
+        "État": state_name(polygon["artif"]),
     }
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left;padding:2px 12px 2px 0;font-weight:normal">{name}</th>'
@@ -96,7 +88,7 @@ def shown(corrections: pd.DataFrame) -> pd.DataFrame:
             "Usage": corrections["code_us"],
             "Millésimes": years,
             "Auteur": corrections["author"],
-            "Date": corrections["date"],
+            "Date": ["/".join(reversed(str(date)[:10].split("-"))) for date in corrections["date"]],
             "Motif": corrections["reason"],
         }
     )
@@ -110,5 +102,23 @@ def to_derive(concerned: Sequence[tuple[str, int, str | None]]) -> list[str]:
     ]
 
 
-def _state(polygon: Mapping[str, Any] | pd.Series) -> str:
-    return "artificialisé" if polygon["artif"] else "non artificialisé"
+def commands(concerned: Sequence[tuple[str, int, str | None]], workspace: str) -> list[str]:
+    """Return the commands that derive again the communes a decision changes, every year of one in one command.
+
+    Results within a perimeter have none: its file is not known here.
+
+    Examples
+    --------
+    >>> commands([("12174", 2019, None), ("12174", 2022, None)], "demo")
+    ['ocsge derive --commune 12174 --millesime 2019 --millesime 2022 --workspace demo']
+    """
+    years: dict[str, set[int]] = {}
+    for code, millesime, perimetre in concerned:
+        if code and perimetre is None:
+            years.setdefault(code, set()).add(millesime)
+    return [
+        f"ocsge derive --commune {code} "
+        + " ".join(f"--millesime {year}" for year in sorted(found))
+        + f" --workspace {shlex.quote(workspace)}"
+        for code, found in sorted(years.items())
+    ]

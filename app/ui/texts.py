@@ -115,7 +115,8 @@ def summary(nom: str, stock: pd.Series, flow: pd.Series | None, pair: tuple[int,
             f"Le sol de {name} n'est pas connu en {stock['millesime']} : aucun chiffre ne peut être donné."
         )
     share, area = french.percent(stock["part_pct"]), french.hectares(stock["stock_ha"])
-    first = f"En {stock['millesime']}, **{area}** sont artificialisés à {name}, soit **{share}** du territoire."
+    are = french.agreed(stock["stock_ha"], "est artificialisé", "sont artificialisés")
+    first = f"En {stock['millesime']}, **{area}** {are} à {name}, soit **{share}** du territoire."
     if flow is None or pair is None:
         return typographic(f"{first} Un seul millésime est choisi : l'évolution n'est pas mesurée.")
     return typographic(f"{first} {_change(flow, pair)}")
@@ -128,8 +129,9 @@ def _change(flow: pd.Series, pair: tuple[int, int]) -> str:
     if gain == 0 and loss == 0:
         return f"Entre {pair[0]} et {pair[1]}, aucun sol n'a changé d'état."
     moved = (
-        f"Entre {pair[0]} et {pair[1]}, {french.hectares(gain, 2)} sont devenus artificialisés et "
-        f"{french.hectares(loss, 2)} ont cessé de l'être"
+        f"Entre {pair[0]} et {pair[1]}, {french.hectares(gain, 2)} "
+        f"{french.agreed(gain, 'est devenu artificialisé', 'sont devenus artificialisés')} et "
+        f"{french.hectares(loss, 2)} {french.agreed(loss, 'a', 'ont')} cessé de l'être"
     )
     yearly = f"{french.with_unit(french.signed(flow['net_ha_an'], 2), 'ha')} par an"
     balance = french.with_unit(french.signed(net, 2), "ha")

@@ -29,5 +29,6 @@ with why:
         if chosen and view.kind != map_page.FLOW:
             address = {"insee": here.code, "m": str(view.millesime), "objet": chosen}
             st.page_link("views/signaler.py", label="Signaler une erreur", icon=":material/flag:", query_params=address)
+    map_page.offer_list(view)
 st.subheader(f"Surfaces par classe, {view.title.lower()}", anchor=False)
 map_page.show_table(view)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import corrections
-from app.results import workspace_path
+from app import corrections, polygon_list
+from app.results import workspace_name, workspace_path
 from app.ui import downloads, french, signal, state, texts
 from app.ui.law import rules_at
 from ocsge.errors import OcsgeError
@@ -38,11 +38,11 @@ if asked and st.session_state.get(_SEEN) != asked:
 left, right = st.columns(2)
 listing = here.results.largest_polygons(here.code, here.millesime)
 picked = right.selectbox(
-    "Ou choisir parmi les plus grands polygones",
+    polygon_list.LABEL,
     options=listing["id"].tolist() if not listing.empty else [],
-    format_func=signal.polygon_names(listing, rules).__getitem__,
+    format_func=polygon_list.polygon_names(listing, rules).__getitem__,
     index=None,
-    placeholder="Couverture, usage, surface",
+    placeholder=polygon_list.PLACEHOLDER,
     key="pick",
 )
 if picked is not None and picked != st.session_state.get("_pick"):
@@ -151,6 +151,9 @@ if decided is not None:
         if concerned:
             lines = "".join(f"<li>{escape(text)}</li>" for text in signal.to_derive(concerned))
             st.html(f"<p>À dériver de nouveau pour que les chiffres en tiennent compte\u202f:</p><ul>{lines}</ul>")
+            if again := signal.commands(concerned, workspace_name()):
+                st.code("\n".join(again), language=None)
+                st.caption("Ajoutez-y les options de la première dérivation (CoSIA, règles), s'il y en avait.")
     except OcsgeError as error:
         st.error(corrections.why_refused(error), icon=":material/error:")
     known = corrections.listed(workspace)

@@ -54,7 +54,8 @@ def reservations() -> None:
             f"L'usage de {french.percent(default, 0)} du territoire est donné par défaut, faute de source."
         )
     if (unknown := stock["default_cover_ha"]) > 0:
-        sentences.append(f"{french.hectares(unknown, 0)} ont la couverture par défaut, faute d'image classée.")
+        have = french.agreed(unknown, "a", "ont")
+        sentences.append(f"{french.hectares(unknown, 0)} {have} la couverture par défaut, faute d'image classée.")
     several = "s" if len(sentences) > 1 else ""
     title = f"{len(sentences)} réserve{several} sur ces chiffres" if sentences else "Aucune réserve sur ces chiffres"
     with st.expander(title, icon=":material/info:"):

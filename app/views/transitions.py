@@ -37,11 +37,12 @@ def matrix_of_changes(pair: tuple[int, int], name: str) -> None:
     if changed.empty:
         st.info(f"Aucune transition entre {pair[0]} et {pair[1]}\u202f: rien n'a changé.", icon=":material/info:")
     else:
-        moved = french.hectares(changed["area_ha"].sum(), 2)
+        whole = changed["area_ha"].sum()
+        moved = f"**{french.hectares(whole, 2)}** {french.agreed(whole, 'a changé', 'ont changé')}"
         largest = changed.iloc[0]
         st.markdown(
             french.typographic(
-                f"**{moved}** ont changé. La plus grande transition : **{texts.markdown(largest['label_1'])}** → "
+                f"{moved}. La plus grande transition : **{texts.markdown(largest['label_1'])}** → "
                 f"**{texts.markdown(largest['label_2'])}**, {french.hectares(largest['area_ha'], 2)}."
             )
         )

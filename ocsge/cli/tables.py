@@ -10,6 +10,7 @@ import click
 from ocsge.cli.options import NEW_FOLDER, RESULTS, workspace_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import duckdb
@@ -97,15 +98,29 @@ def _print(rows: pd.DataFrame, *, as_csv: bool) -> None:
     if as_csv:
         click.echo(csv_text(rows), nl=False)
         return
+    shown = rows.head(_SHOWN_ROWS)
+    texts = [["" if is_null(value) else _short(str(value)) for value in row] for row in shown.itertuples(index=False)]
     table = Table()
     for column in rows.columns:
         table.add_column(str(column), overflow="fold")
-    shown = rows.head(_SHOWN_ROWS)
-    for row in shown.itertuples(index=False):
-        table.add_row(*("" if is_null(value) else Text(_short(str(value))) for value in row))
-    Console().print(table)
+    for row in texts:
+        table.add_row(*map(Text, row))
+    console = Console()
+    if console.measure(table, options=console.options.update(max_width=10_000)).maximum <= console.width:
+        console.print(table)
+    else:  # columns squeezed to a letter tell nothing: a line a column, as databases do
+        _print_rows(list(map(str, rows.columns)), texts)
     if len(rows) > len(shown):
         click.echo(f"{len(shown)} of {len(rows)} rows; --csv prints them all", err=True)
+
+
+def _print_rows(columns: Sequence[str], texts: Sequence[Sequence[str]]) -> None:
+    """Print each row as a block, a line a column."""
+    widest = max(map(len, columns), default=0)
+    for place, row in enumerate(texts, start=1):
+        click.echo(f"-- row {place} --")
+        for column, text in zip(columns, row, strict=True):
+            click.echo(f"{column:>{widest}}  {text}".rstrip())
 
 
 def _short(text: str) -> str:
