@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+import shell_environment  # noqa: F401  # before the package: importing that drops variables of the shell
 from village import village
 
 from benchmarks.scene import Scene, make_scene

@@ -90,16 +90,6 @@ def test_the_validator_of_geoparquet_finds_the_parquet_conformant_and_duckdb_rea
     assert kind.startswith("GEOMETRY")
 
 
-@pytest.mark.skipif("Parquet" not in pyogrio.list_drivers(), reason="this GDAL is built without its Parquet driver")
-def test_gdal_reads_the_geoparquet(polygons, tmp_path):
-    path = tmp_path / "part.parquet"
-    write_parquet(polygons, path)
-    read = pyogrio.read_dataframe(path)
-    assert read["commune_code"].tolist() == ["01004", "01004", "01005"]
-    assert read.crs.to_epsg() == 2154
-    assert read.area.tolist() == [10_000.0] * 3
-
-
 def test_duckdb_reads_a_folder_of_parts_and_keeps_the_leading_zero(polygons, tmp_path):
     for commune in ("01004", "01005"):
         part = polygons[polygons["commune_code"] == commune]
