@@ -34,6 +34,7 @@ _COMMANDS = {
     "report": ("ocsge.cli.report", "report", "Write the printable report of a commune, in French."),
     "corrections": ("ocsge.cli.corrections", "corrections", "Correct the cover or usage of ground, reversibly."),
     "catalog": ("ocsge.cli.catalog", "catalog", "Show the products, and register data files."),
+    "models": ("ocsge.cli.models", "models", "List, download and check the models that segment orthophotos."),
     "rules": ("ocsge.cli.rules", "rules", "Show, check, compare the rules, and measure their effect."),
 }
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+import torch
+from safetensors.torch import save_file
 
 from ocsge.errors import DataError
+from ocsge.segment.checksum import sha256_of
+from ocsge.segment.contents import Contents, contents_of
+from ocsge.segment.layouts import FAMILY_KEY, State, Weights, read_weights
 from ocsge.segment.model_card import ModelCard, card_beside, read_card, write_card
-from ocsge.segment.networks import build_network
+from ocsge.segment.networks import ARCHITECTURES, build_network
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
+
+NAMED = 3
+"""Weights named in a message; the others are counted."""
+
+CHOOSE = "give the card of this very model (ocsge models list, then --model NAME)"
 
 
 def save_model(network: nn.Module, card: ModelCard, path: Path, *, half: bool = False) -> ModelCard:
@@ -35,8 +42,8 @@ def save_model(network: nn.Module, card: ModelCard, path: Path, *, half: bool = 
     state = {name: tensor.detach().contiguous().cpu() for name, tensor in network.state_dict().items()}
     if half:
         state = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
-    save_file(state, path)
-    card = card.with_weights(sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    save_file(state, path, metadata={FAMILY_KEY: card.family})
+    card = card.with_weights(sha256=sha256_of(path))
     write_card(card, card_beside(path))
     return card
 
@@ -47,25 +54,80 @@ def load_model(weights: Path, *, card: ModelCard | None = None) -> tuple[nn.Modu
     Parameters
     ----------
     weights
-        File of weights.
+        File of weights, of any layout of :mod:`ocsge.segment.layouts`.
     card
         The model's card; None reads the JSON file beside the weights.
 
     Raises
     ------
     DataError
-        Unreadable file, hash that is not the card's, weight that is missing, left over or of another shape.
+        Unreadable file or card, hash that is not the card's, another family, architecture, encoder, number of bands or
+        of classes, weight that is missing, left over, of another shape or not finite.
     """
-    card = read_card(card_beside(weights)) if card is None else card
-    try:
-        state = load_file(weights)
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{weights}: not readable as safetensors ({error})") from error
+    if card is None:
+        if weights.exists() and not card_beside(weights).exists():
+            raise DataError(f"{weights}: no card beside it ({card_beside(weights).name}); {CHOOSE}")
+        card = read_card(card_beside(weights))
+    found = read_weights(weights)
+    refuse_misfit(found, card, weights)
     network = build_network(card)
-    try:
-        network.load_state_dict({n: t.float() if t.is_floating_point() else t for n, t in state.items()})
-    except RuntimeError as error:
+    refuse_strangers(found.state, network.state_dict(), card, weights)
+    network.load_state_dict({n: t.float() if t.is_floating_point() else t for n, t in found.state.items()})
+    if card.sha256 and (hashed := sha256_of(weights)) != card.sha256:
         raise DataError(
-            f"{weights}: does not fit the card {card.name} ({' '.join(str(error).split())[:300]})"
-        ) from error
+            f"{weights}: SHA-256 {hashed[:12]}…, the card {card.name} says {card.sha256[:12]}…; download it again, or "
+            "give the card of this file"
+        )
     return network.eval(), card
+
+
+def refuse_misfit(found: Weights, card: ModelCard, weights: Path) -> None:
+    """Raise when weights are plainly of another model than the card's.
+
+    Raises
+    ------
+    DataError
+        Another family, architecture, encoder, number of bands, number of classes or width: the message says which.
+    """
+    held = contents_of(found.state)
+    if found.family and found.family != card.family:
+        raise DataError(f"{weights}: is of the family {found.family}, the card {card.name} of {card.family}; {CHOOSE}")
+    known = {name: encoders for name, (_, encoders) in ARCHITECTURES.items()}
+    if held.architecture not in known:
+        kind = held.architecture or f"no network known here (first weights: {_listed(sorted(found.state))})"
+        raise DataError(f"{weights}: holds {kind}; those read are {', '.join(known)}")
+    if held.encoder not in known[held.architecture]:
+        raise DataError(
+            f"{weights}: its encoder is {held.encoder or 'unknown'}, which is not supported; a {held.architecture} has "
+            f"{', '.join(known[held.architecture])}"
+        )
+    asked = Contents(card.architecture, card.encoder, card.width, len(card.bands), len(card.head_classes))
+    for what in ("architecture", "encoder", "bands", "classes", "width"):
+        if (here := getattr(held, what)) != (there := getattr(asked, what)):
+            raise DataError(f"{weights}: {what} {here}, but {there} in the card {card.name}; {CHOOSE}")
+
+
+def refuse_strangers(state: State, expected: State, card: ModelCard, weights: Path) -> None:
+    """Raise when a weight is missing, left over, of another shape or not finite, and name the first ones.
+
+    Raises
+    ------
+    DataError
+        At the first kind of fault that is found.
+    """
+    faults = {
+        "lacks": sorted(set(expected) - set(state)),
+        "has weights too many:": sorted(set(state) - set(expected)),
+    }
+    both = sorted(set(state) & set(expected))
+    faults["has other shapes:"] = [n for n in both if state[n].shape != expected[n].shape]
+    faults["has weights that are not finite:"] = [n for n in both if not bool(torch.isfinite(state[n]).all())]
+    for what, names in faults.items():
+        if names:
+            raise DataError(f"{weights}: {what} {_listed(names)}; it does not fit the card {card.name}: {CHOOSE}")
+
+
+def _listed(names: list[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

@@ -5,16 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocsge.errors import DataError
+from ocsge.segment.networks.deeplabv3 import DeepLabV3, DeepLabV3Plus
+from ocsge.segment.networks.fpn import FPN
 from ocsge.segment.networks.resnet import BLOCKS
+from ocsge.segment.networks.swin import FORMS
 from ocsge.segment.networks.unet import UNet
+from ocsge.segment.networks.upernet import UPerNet
 
 if TYPE_CHECKING:
     from torch import nn
 
     from ocsge.segment.model_card import ModelCard
 
-ARCHITECTURES = {"unet": (UNet, tuple(BLOCKS))}
+ARCHITECTURES = {
+    "unet": (UNet, tuple(BLOCKS)),
+    "fpn": (FPN, tuple(BLOCKS)),
+    "deeplabv3": (DeepLabV3, tuple(BLOCKS)),
+    "deeplabv3plus": (DeepLabV3Plus, tuple(BLOCKS)),
+    "upernet": (UPerNet, tuple(FORMS)),
+}
 """Network class and encoders of each architecture."""
+
+ELEVATION = ("mns", "mnt")
+"""Bands that have an encoder of their own in a UPerNet: they are the last ones of a card."""
 
 
 def build_network(card: ModelCard) -> nn.Module:
@@ -23,7 +36,7 @@ def build_network(card: ModelCard) -> nn.Module:
     Raises
     ------
     DataError
-        When the architecture or its encoder is unknown.
+        When the architecture or its encoder is unknown, or elevation is not where the network takes it.
     """
     if card.architecture not in ARCHITECTURES:
         known = ", ".join(sorted(ARCHITECTURES))
@@ -33,4 +46,12 @@ def build_network(card: ModelCard) -> nn.Module:
         raise DataError(
             f"model {card.name}: {card.architecture} has no encoder {card.encoder!r}; one of {', '.join(encoders)}"
         )
-    return network(encoder=card.encoder, bands=len(card.bands), classes=len(card.head_classes), width=card.width)
+    shape = {"bands": len(card.bands), "classes": len(card.head_classes), "width": card.width}
+    if card.architecture == "upernet" and card.elevation == "surface_and_height_m":
+        if card.bands[-2:] != ELEVATION or len(card.bands) == 2:
+            raise DataError(
+                f"model {card.name}: bands {', '.join(card.bands)}; a upernet with elevation takes imagery first, then "
+                f"{', '.join(ELEVATION)}"
+            )
+        shape["elevation_bands"] = len(ELEVATION)
+    return network(encoder=card.encoder, **shape)

@@ -1,0 +1,160 @@
+"""``ocsge models``: which segmentation models exist, their cards, their files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ocsge.cli.options import FILE, NEW_FOLDER
+from ocsge.errors import ParameterError
+
+if TYPE_CHECKING:
+    from ocsge.segment.model_card import ModelCard
+
+MODEL = click.option("--model", help="Name of the model in the catalogue, for a file without a card.")
+
+
+def require_torch() -> None:
+    """Raise when torch is not installed, and say how to install it.
+
+    Raises
+    ------
+    ParameterError
+        Without torch.
+    """
+    try:
+        import safetensors
+        import torch
+    except ImportError as error:
+        raise ParameterError(
+            f"the segmentation needs torch, which is not installed ({error.name}): make segment, or pip install "
+            "'ocsge[segment]'"
+        ) from error
+    del safetensors, torch
+
+
+@click.group()
+def models() -> None:
+    """List, download and check the models that segment orthophotos."""
+
+
+@models.command("list")
+def list_() -> None:
+    """List the published models: bands, classes, accuracy that their producer states."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ocsge.cli.printing import number
+    from ocsge.segment.published import published_models
+
+    table = Table("model", "bands", "classes", "OA %", "mIoU %", "runs here", title="Published models")
+    for name, published in published_models().items():
+        card = published.card
+        table.add_row(
+            name,
+            "".join(band[0].upper() for band in card.bands),
+            str(len(card.classes_won)),
+            number(published.overall_accuracy, 1),
+            number(published.mean_iou, 1),
+            "no" if published.unsupported else "yes",
+        )
+    console = Console()
+    console.print(table)
+    console.print("R, V, B, I, E: rouge, vert, bleu, infrarouge, elevation. – : not read. Their files are not shipped.")
+
+
+@models.command()
+@click.argument("name")
+@click.option("--card", "as_card", is_flag=True, help="Print the card as JSON, as it stands beside a weights file.")
+def show(name: str, as_card: bool) -> None:
+    """Show a model of the catalogue: bands, normalisation, classes, licence, address, hash, accuracy, sources."""
+    from ocsge.segment.published import published_model
+
+    published = published_model(name)
+    card = published.card
+    if as_card:
+        click.echo(json.dumps(asdict(card), ensure_ascii=False, indent=1))
+        return
+    facts = {
+        "architecture": f"{card.architecture} on {card.encoder}",
+        "runs here": f"no: {published.unsupported}" if published.unsupported else "yes",
+        **_card_facts(card),
+        "accuracy": f"OA {published.overall_accuracy} %, mIoU {published.mean_iou} %, {published.tested_on}"
+        if published.tested_on
+        else "not read",
+        "file": published.url,
+        "size": "unknown" if published.size_bytes is None else f"{published.size_bytes / 1e6:.1f} MB",
+        "sha256": card.sha256 or "unknown: computed and recorded by ocsge models fetch",
+        "source": published.source,
+    }
+    click.echo(f"{name} ({card.family})")
+    for what, value in facts.items():
+        click.echo(f"  {what}: {value}")
+
+
+def _card_facts(card: ModelCard) -> dict[str, str]:
+    """Return what a card says, in words."""
+    means = zip(card.bands, card.mean, card.std, strict=True)
+    return {
+        "bands": ", ".join(f"{band} ({mean:g} ± {std:g})" for band, mean, std in means),
+        "elevation": card.elevation or "none",
+        "head": f"{len(card.head_classes)} channels: {', '.join(card.head_classes)}",
+        "answers": f"{len(card.classes_won)} classes: {', '.join(card.classes_won)}",
+        "resolution": f"{card.resolution_m:g} m, patches of {card.patch_px} px",
+        "trained on": card.trained_on,
+        "licence": card.licence,
+        "credit": card.credit,
+    }
+
+
+@models.command()
+@click.argument("name")
+@click.option("--into", type=NEW_FOLDER, default=Path("models"), show_default=True, help="Folder of the weights files.")
+def fetch(name: str, into: Path) -> None:
+    """Download a model of the catalogue and write its card beside; an interrupted download goes on where it stopped."""
+    from ocsge.cli.printing import progress
+    from ocsge.segment.download import download
+    from ocsge.segment.model_card import card_beside, write_card
+    from ocsge.segment.published import published_model
+
+    published = published_model(name)
+    if published.unsupported:
+        raise ParameterError(f"{name} cannot be run here: {published.unsupported}; take another model")
+    path = into / published.file_name
+    with progress(name) as moved:
+        hashed = download(published.url, path, sha256=published.card.sha256, progress=moved)
+    write_card(published.card.with_weights(sha256=hashed), card_beside(path))
+    known = "as in the catalogue" if published.card.sha256 else "recorded in the card, the catalogue knows none"
+    click.echo(f"{path}\n  sha256 {hashed} ({known})\n  card {card_beside(path)}\n  {published.card.licence}")
+
+
+@models.command()
+@click.argument("weights", type=FILE)
+@MODEL
+@click.option("--write-card", is_flag=True, help="Write the card of --model beside the file, with its hash.")
+def check(weights: Path, model: str | None, write_card: bool) -> None:
+    """Check that a weights file is whole and fits its card, weight by weight; say why not."""
+    require_torch()
+    from ocsge.segment.checkpoint import load_model
+    from ocsge.segment.checksum import sha256_of
+    from ocsge.segment.model_card import card_beside
+    from ocsge.segment.model_card import write_card as write
+    from ocsge.segment.published import card_for
+
+    hashed = sha256_of(weights)
+    card = card_for(weights, model=model, sha256=hashed)
+    network, card = load_model(weights, card=card)
+    count = sum(parameter.numel() for parameter in network.parameters())
+    click.echo(f"{weights}: fits {card.name}, every weight")
+    click.echo(f"  {card.architecture} on {card.encoder}, {count / 1e6:.1f} M weights, sha256 {hashed}")
+    for what, value in _card_facts(card).items():
+        click.echo(f"  {what}: {value}")
+    if card.demonstration:
+        click.echo("  a demonstration: not fit for real imagery")
+    if write_card:
+        write(card.with_weights(sha256=hashed), card_beside(weights))
+        click.echo(f"  card written: {card_beside(weights)}")

@@ -1,0 +1,100 @@
+"""Tell what network a set of weights belongs to, from their names and shapes alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import isqrt
+from typing import TYPE_CHECKING
+
+from ocsge.segment.networks.resnet import BLOCKS
+from ocsge.segment.networks.swin import FORMS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+ARCHITECTURE_MARKS = {
+    "unet": "decoder.blocks.0.conv1.0.weight",
+    "fpn": "decoder.p5.weight",
+    "deeplabv3": "decoder.0.convs.0.0.weight",
+    "deeplabv3plus": "decoder.aspp.0.convs.0.0.weight",
+    "upernet": "decoder.fpn_bottleneck.0.weight",
+    "upernet of another version of segmentation_models_pytorch than 0.4.0": "decoder.psp.out_conv.0.weight",
+}
+"""A weight that only this architecture has; the first that is found tells."""
+
+ENCODER_MARKS = {
+    "mit (SegFormer)": "encoder.patch_embed1.proj.weight",
+    "convnext": "encoder.model.stem_0.weight",
+    "resnet50 or deeper": "encoder.layer1.0.conv3.weight",
+    "resnet": "encoder.conv1.weight",
+    "swin": "encoder.model.patch_embed.proj.weight",
+}
+"""A weight that only encoders of this kind have; the first that is found tells."""
+
+FIRST_CONVOLUTIONS = tuple(ENCODER_MARKS[kind] for kind in ("mit (SegFormer)", "convnext", "resnet", "swin"))
+HEAD = "segmentation_head.0.weight"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a set of weights says of its network; None where it does not tell."""
+
+    architecture: str | None
+    encoder: str | None
+    width: int | None
+    """Channels of the encoder's first stage."""
+
+    bands: int | None
+    """Input channels, elevation included."""
+
+    classes: int | None
+    """Channels of the head."""
+
+
+def contents_of(state: Mapping[str, Tensor]) -> Contents:
+    """Return what the names and shapes of weights say of their network."""
+    first = next((state[name].shape for name in FIRST_CONVOLUTIONS if name in state), None)
+    bands = None if first is None else first[1]
+    elevation = state.get("elevation_encoder.model.patch_embed.proj.weight")
+    if bands is not None and elevation is not None:
+        bands += elevation.shape[1]
+    return Contents(
+        architecture=next((kind for kind, mark in ARCHITECTURE_MARKS.items() if mark in state), None),
+        encoder=_encoder(state),
+        width=None if first is None else first[0],
+        bands=bands,
+        classes=state[HEAD].shape[0] if HEAD in state else None,
+    )
+
+
+def _encoder(state: Mapping[str, Tensor]) -> str | None:
+    kind = next((kind for kind, mark in ENCODER_MARKS.items() if mark in state), None)
+    if kind == "resnet":
+        blocks = _counts(state, r"encoder\.layer(\d)\.(\d+)\.")
+        return next((name for name, known in BLOCKS.items() if known == blocks), f"resnet of {_dashed(blocks)} blocks")
+    if kind == "swin":
+        depths = _counts(state, r"encoder\.model\.layers_(\d)\.blocks\.(\d+)\.")
+        table = state.get("encoder.model.layers_0.blocks.0.attn.relative_position_bias_table")
+        window = 0 if table is None else (isqrt(len(table)) + 1) // 2
+        width = len(state[ENCODER_MARKS["swin"]])
+        fits = {n: f for n, f in FORMS.items() if (f.depths, f.window) == (depths, window)}
+        # base and large differ by their width alone: the nearest
+        return min(fits, key=lambda n: abs(fits[n].width - width)) if fits else f"swin of {_dashed(depths)} blocks"
+    return kind
+
+
+def _counts(state: Mapping[str, Tensor], pattern: str) -> tuple[int, ...]:
+    """Return the number of blocks of each stage."""
+    found: dict[int, int] = {}
+    for name in state:
+        if match := re.match(pattern, name):
+            stage, block = int(match[1]), int(match[2])
+            found[stage] = max(found.get(stage, 0), block + 1)
+    return tuple(found[stage] for stage in sorted(found))
+
+
+def _dashed(numbers: tuple[int, ...]) -> str:
+    return "-".join(map(str, numbers))

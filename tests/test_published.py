@@ -1,0 +1,117 @@
+"""The catalogue gives the card of each published checkpoint, and tells files apart by their hash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ocsge.errors import DataError, ParameterError
+from ocsge.segment.model_card import ModelCard, write_card
+from ocsge.segment.published import card_for, published_model, published_models
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RGB, RGBIE = "FLAIR-INC_rgb_15cl_resnet34-unet", "FLAIR-INC_rgbie_15cl_resnet34-unet"
+INFRARED = "FLAIR-HUB_LC-A_IR_swinbase-upernet"
+
+
+def test_the_catalogue_holds_both_families_with_addresses_of_their_own() -> None:
+    models = published_models()
+    assert len(models) == len({p.url for p in models.values()}) == 16
+    for name, published in models.items():
+        assert published.card.name == name
+        assert published.url.startswith(f"https://huggingface.co/IGNF/{name}/resolve/main/{name}")
+        assert published.file_name == published.url.rsplit("/", 1)[-1]
+
+
+def test_every_known_hash_is_a_hash_and_stands_once() -> None:
+    hashes = [p.card.sha256 for p in published_models().values() if p.card.sha256]
+    assert len(hashes) == len(set(hashes)) == 8
+    assert all(len(h) == 64 and int(h, 16) for h in hashes)
+
+
+def test_the_licence_is_the_one_of_the_producer() -> None:
+    assert {p.card.licence for p in published_models().values()} == {"Licence Ouverte Etalab 2.0"}
+    assert all(p.card.credit.startswith("IGN") for p in published_models().values())
+
+
+def test_the_infrared_model_takes_infrared_first() -> None:
+    card = published_model(INFRARED).card
+    assert card.bands == ("infrarouge", "rouge", "vert")
+    assert card.mean == (106.59, 105.66, 111.35)
+    assert (card.architecture, card.encoder, card.width) == ("upernet", "swin_base", 128)
+    assert card.classes_won[:3] == ("Bâtiment", "Serre", "Piscine")
+
+
+def test_the_model_with_elevation_says_its_encoding() -> None:
+    card = published_model(RGBIE).card
+    assert card.bands[-1] == "elevation"
+    assert card.elevation == "height_uint8_20cm"
+    assert len(card.classes_won) == 15
+
+
+def test_figures_are_stated_with_the_samples_they_were_measured_on() -> None:
+    for published in published_models().values():
+        figures = [published.overall_accuracy, published.mean_iou]
+        assert (None in figures) == (not published.tested_on)
+        assert all(50 < figure < 90 for figure in figures if figure is not None)
+    assert published_model(RGBIE).mean_iou == 58.63
+    assert published_model(INFRARED).mean_iou == 64.1
+
+
+def test_a_model_that_is_not_built_here_says_why() -> None:
+    unsupported = {name for name, p in published_models().items() if p.unsupported}
+    assert {name.split("_")[-1] for name in unsupported} == {
+        "mitb5-unet",
+        "convnextv2tiny-upernet",
+        "convnextv2base-upernet",
+    }
+
+
+def test_an_unknown_name_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(ParameterError, match="FLAIR-HUB_LC-A_RGB_swintiny-upernet"):
+        published_model("FLAIR-3")
+
+
+def test_the_given_name_comes_before_the_card_and_the_card_before_the_name_of_the_file(tmp_path: Path) -> None:
+    weights = tmp_path / published_model(RGB).file_name
+    weights.touch()
+    assert card_for(weights).name == RGB
+    own = ModelCard(**{**fields_of(published_model(RGB).card), "name": "mine"})
+    write_card(own, weights.with_suffix(".json"))
+    assert card_for(weights).name == "mine"
+    assert card_for(weights, model=RGBIE).name == RGBIE
+
+
+def fields_of(card: ModelCard) -> dict[str, object]:
+    return {name: getattr(card, name) for name in card.__dataclass_fields__}
+
+
+def test_a_published_file_is_known_by_its_hash_under_any_name(tmp_path: Path) -> None:
+    weights = tmp_path / "mine.pth"
+    assert card_for(weights, sha256=published_model(RGB).card.sha256).name == RGB
+
+
+def test_a_published_file_given_for_another_is_refused_by_its_hash(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"is {RGB}, not {RGBIE}; give --model {RGB}"):
+        card_for(tmp_path / "w.pth", model=RGBIE, sha256=published_model(RGB).card.sha256)
+
+
+def test_a_file_that_nothing_tells_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="give --model NAME"):
+        card_for(tmp_path / "w.pth")
+
+
+def test_a_model_that_cannot_be_run_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="mitb5-unet cannot be run: Mix Transformer encoders"):
+        card_for(tmp_path / "w.pth", model="FLAIR-INC_rgb_15cl_mitb5-unet")
+
+
+def test_a_card_beside_that_contradicts_its_family_is_refused(tmp_path: Path) -> None:
+    card = published_model(RGB).card
+    swapped = ModelCard(**{**fields_of(card), "head_classes": card.head_classes[::-1]})
+    write_card(swapped, tmp_path / "w.json")
+    with pytest.raises(DataError, match="head class Autre, where flair_inc has Bâtiment"):
+        card_for(tmp_path / "w.pth")

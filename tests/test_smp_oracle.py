@@ -1,0 +1,67 @@
+"""Outputs equal those of segmentation_models_pytorch 0.4.0 on the same weights, where it can be imported.
+
+Its dependency torchvision is built for CUDA and cannot register its compiled operators beside a CPU torch; the networks
+need none of them, so two are declared here, without code, for it to be imported. ``docs/models.md`` has the command.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from segment_models import scores, small_card
+
+from ocsge.segment.networks import build_network
+from ocsge.segment.networks.swin import FORMS
+
+OPERATORS = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+DECLARED = torch.library.Library("torchvision", "FRAGMENT")
+
+
+def imported() -> Any:
+    """Return segmentation_models_pytorch, or skip."""
+    for name in ("nms", "qnms"):
+        if not hasattr(torch.ops.torchvision, name):
+            DECLARED.define(name + OPERATORS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("segmentation_models_pytorch", exc_type=Exception)  # type: ignore[arg-type]
+
+
+def greatest_difference(architecture: str, encoder: str, *, bands: int, side: int, **options: Any) -> float:
+    """Return the greatest difference of scores between smp's network and ours, of the same random weights."""
+    smp = imported()
+    width = FORMS[encoder].width if encoder in FORMS else 64
+    classes = tuple(f"class {number}" for number in range(19))
+    names = ("rouge", "vert", "bleu", "infrarouge")[:bands]
+    card = small_card(architecture, encoder=encoder, width=width, bands=names, head_classes=classes)
+    name = f"tu-{FORMS[encoder].timm_name}" if encoder in FORMS else encoder
+    torch.manual_seed(0)
+    theirs = smp.create_model(
+        architecture, encoder_name=name, encoder_weights=None, in_channels=bands, classes=19, **options
+    )
+    for module in theirs.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.5, 0.5)
+            module.running_var.uniform_(0.5, 1.5)
+    state = {n: t for n, t in theirs.state_dict().items() if not n.startswith("decoder.fpn_stages.4.")}
+    ours = build_network(card)
+    ours.load_state_dict(state)
+    x = torch.randn(1, bands, side, side)
+    expected, found = scores(theirs.eval(), x), scores(ours.eval(), x)
+    difference = float((expected - found).abs().max())
+    print(f"{architecture} {encoder} {side} px: scores {float(expected.abs().max()):.1f}, difference {difference:.1e}")
+    return difference
+
+
+@pytest.mark.parametrize("architecture", ["unet", "fpn", "deeplabv3", "deeplabv3plus"])
+@pytest.mark.parametrize("encoder", ["resnet18", "resnet34"])
+def test_a_network_on_a_resnet_answers_as_smp(architecture: str, encoder: str) -> None:
+    assert greatest_difference(architecture, encoder, bands=4, side=128) < 1e-5
+
+
+@pytest.mark.parametrize(("encoder", "side"), [("swin_tiny", 256), ("swin_small", 256), ("swin_base", 512)])
+def test_upernet_on_a_swin_answers_as_smp(encoder: str, side: int) -> None:
+    assert greatest_difference("upernet", encoder, bands=3, side=side, img_size=side) < 1e-5
