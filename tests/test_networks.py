@@ -81,12 +81,12 @@ def test_a_dilated_encoder_keeps_the_side_of_its_last_features() -> None:
         assert encoder(torch.zeros(1, 3, 64, 64))[-1].shape[-1] == 64 // stride
 
 
-@pytest.mark.parametrize(("encoder", "millions"), [("swin_tiny", 27.5), ("swin_base", 86.7)])
-def test_a_swin_encoder_has_the_weights_of_the_published_one(encoder: str, millions: float) -> None:
+def test_upernet_on_swin_base_has_the_millions_of_weights_that_its_model_card_states() -> None:
+    card = published_models()["FLAIR-HUB_LC-A_RGB_swinbase-upernet"].card
     with torch.device("meta"):
-        network = build_network(small_card("upernet", encoder=encoder, width=FORMS[encoder].width))
-    count = sum(weight.numel() for weight in network.encoder.parameters())  # type: ignore[union-attr]
-    assert count / 1e6 == pytest.approx(millions, abs=0.05)
+        network = build_network(card)
+    assert f"{sum(weight.numel() for weight in network.parameters()) / 1e6:.1f}" == "89.4"
+    assert card.width == FORMS[card.encoder].width
 
 
 def test_windows_are_joined_as_they_were_split() -> None:

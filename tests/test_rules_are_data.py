@@ -78,6 +78,10 @@ COINCIDENCES = (
     allow("maps.py", "_write_legend", 0.5, why="width of a drawn line, points"),
     allow("maps.py", "_draw_scale_and_north", 0.1, 0.2, why="inches of paper"),
     allow("maps.py", "_draw_scale_and_north", 1000, why="metres in a kilometre"),
+    allow("segment/model_card.py", "ModelCard", 0.2, why="pixel of BD ORTHO, m"),
+    allow("segment/networks/resnet.py", "__init__", 7, why="side of a convolution, pixels"),
+    allow("segment/networks/deeplabv3.py", "__init__", 0.5, why="share of features left out in training"),
+    allow("segment/networks/fpn.py", "__init__", 0.2, why="share of features left out in training"),
 )
 """Every number outside small ones that equals a value of the rules by chance, and what it is instead."""
 

@@ -15,6 +15,7 @@ The content tells the format, not the suffix. No code of a file is ever run.
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -109,7 +110,9 @@ def _stored_safetensors(path: Path) -> tuple[State, str]:
 
 def _stored_pickle(path: Path) -> State:
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        # an open file: given a path, torch goes by its suffix; its doubts about old pickles are no news to a reader
+        with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
+            held = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise DataError(
             f"{path}: holds code besides weights, which is never run ({_one_line(error)}); ask for a file of weights "

@@ -54,4 +54,5 @@ def build_network(card: ModelCard) -> nn.Module:
                 f"{', '.join(ELEVATION)}"
             )
         shape["elevation_bands"] = len(ELEVATION)
-    return network(encoder=card.encoder, **shape)
+    built: nn.Module = network(encoder=card.encoder, **shape)
+    return built

@@ -57,7 +57,8 @@ class PooledBranch(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (n, channels_out, h, w) of (n, channels_in, h, w)."""
-        return functional.interpolate(super().forward(x), size=x.shape[-2:], mode="bilinear", align_corners=False)
+        average: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        return functional.interpolate(average, size=x.shape[-2:], mode="bilinear", align_corners=False)
 
 
 class AtrousPyramid(nn.Module):
@@ -74,7 +75,7 @@ class AtrousPyramid(nn.Module):
         )
         self.project = nn.Sequential(
             *norm_relu(nn.Conv2d(len(self.convs) * channels_out, channels_out, 1, bias=False), channels_out),
-            nn.Dropout(0.5),
+            nn.Dropout(p=0.5),
         )
 
     def forward(self, x: Tensor) -> Tensor:

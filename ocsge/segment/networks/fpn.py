@@ -80,7 +80,7 @@ class FPNDecoder(nn.Module):
         self.p5 = nn.Conv2d(c5, pyramid, 1)
         self.p4, self.p3, self.p2 = (Lateral(c, pyramid) for c in (c4, c3, c2))
         self.seg_blocks = nn.ModuleList(Branch(pyramid, self.out_channels, doublings=n) for n in (3, 2, 1, 0))
-        self.dropout = nn.Dropout2d(0.2)
+        self.dropout = nn.Dropout2d(p=0.2)
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """Return (n, out_channels, h/4, w/4) of the encoder's features, the input first."""

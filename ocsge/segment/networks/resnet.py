@@ -22,11 +22,12 @@ class BasicBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, *, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
-        spread = {"padding": dilation, "dilation": dilation, "bias": False}
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride=stride, **spread)
+        self.conv1 = nn.Conv2d(
+            channels_in, channels_out, 3, stride=stride, padding=dilation, dilation=dilation, bias=False
+        )
         self.bn1 = nn.BatchNorm2d(channels_out)
         self.relu = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, **spread)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=dilation, dilation=dilation, bias=False)
         self.bn2 = nn.BatchNorm2d(channels_out)
         self.downsample: nn.Module | None = None
         if stride != 1 or channels_in != channels_out:

@@ -85,11 +85,15 @@ def region_mask(h: int, w: int, side: int, shift: int) -> Tensor:
 
     numbered = 3 * regions(h)[:, None] + regions(w)[None, :]
     windows = split_windows(numbered[None, :, :, None], side).squeeze(-1)
-    return (windows[:, None, :] != windows[:, :, None]) * OTHER_REGION
+    apart = torch.ne(windows[:, None, :], windows[:, :, None])
+    mask: Tensor = torch.where(apart, OTHER_REGION, 0.0)
+    return mask
 
 
 class WindowAttention(nn.Module):
     """Attention among the tokens of each window, with a bias for each relative position."""
+
+    positions: Tensor
 
     def __init__(self, channels: int, *, window: int) -> None:
         super().__init__()
