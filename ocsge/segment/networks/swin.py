@@ -70,8 +70,8 @@ def relative_positions(side: int) -> Tensor:
     """Return, for each pair of tokens of a window, the row of the table of position biases: (side⁴,)."""
     rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     places = torch.stack([rows.flatten(), columns.flatten()])
-    down, right = places[:, :, None] - places[:, None, :] + side - 1
-    return (down * (2 * side - 1) + right).flatten()
+    offsets = places[:, :, None] - places[:, None, :] + side - 1
+    return (offsets[0] * (2 * side - 1) + offsets[1]).flatten()
 
 
 def region_mask(h: int, w: int, side: int, shift: int) -> Tensor:
@@ -86,8 +86,7 @@ def region_mask(h: int, w: int, side: int, shift: int) -> Tensor:
     numbered = 3 * regions(h)[:, None] + regions(w)[None, :]
     windows = split_windows(numbered[None, :, :, None], side).squeeze(-1)
     apart = torch.ne(windows[:, None, :], windows[:, :, None])
-    mask: Tensor = torch.where(apart, OTHER_REGION, 0.0)
-    return mask
+    return torch.where(apart, OTHER_REGION, 0.0)
 
 
 class WindowAttention(nn.Module):
