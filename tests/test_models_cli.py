@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 from segment_models import saved, small_card, small_network
 
@@ -41,7 +42,7 @@ def test_list_names_every_model_with_bands_classes_and_figures() -> None:
     for name in published_models():
         assert name in shown
     (line,) = [line for line in shown.splitlines() if RGB.replace("rgb", "rgbie") in line]
-    for fact in ("RVBIE", "15", "76.4", "58.6", "yes"):
+    for fact in ("RVBIE", "15", "76.37", "58.63", "yes"):
         assert fact in line
     (line,) = [line for line in shown.splitlines() if "mitb5" in line]
     assert "no" in line.split()
@@ -118,12 +119,16 @@ def test_a_refusal_of_check_is_one_line_and_exit_code_65(tmp_path: Path, capfd: 
     assert line.startswith(f"ocsge: {path}: truncated or damaged")
 
 
-def test_a_file_without_a_card_gets_one_from_the_catalogue(tmp_path: Path) -> None:
-    published = published_model(RGB)
-    network = small_network(published.card)
-    path = saved(tmp_path / "mine.pth", {f"model.seg_model.{n}": t for n, t in network.state_dict().items()})
-    with pytest.raises(DataError, match="SHA-256"):
-        run("check", path, "--model", RGB)
+def test_a_file_of_the_published_form_without_a_card_gets_one_from_the_catalogue(tmp_path: Path) -> None:
+    network = small_network(published_model(RGB).card)
+    state = {f"model.seg_model.{name}": tensor for name, tensor in network.state_dict().items()}
+    path = saved(tmp_path / "mine.ckpt", {"state_dict": {**state, "criterion.weight": torch.ones(19)}})
+    shown = run("check", path, "--model", RGB).output
+    assert f"fits {RGB}, every weight" in shown
+    assert "another file than the published one" in shown
+    path.rename(tmp_path / published_model(RGB).file_name)
+    with pytest.raises(DataError, match=r"SHA-256 .* says d00338711163…; download it again"):
+        run("check", tmp_path / published_model(RGB).file_name)
 
 
 def test_the_card_is_written_with_the_hash_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

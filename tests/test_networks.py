@@ -113,6 +113,24 @@ def test_a_shift_keeps_apart_what_it_brings_together() -> None:
     assert (mask[3] == -100).sum() == 12
 
 
+def test_a_swin_that_inferred_can_be_trained_after() -> None:
+    card = small_card("upernet")
+    network = small_network(card)
+    scores(network, pixels(card))
+    network(pixels(card)).sum().backward()
+    assert all(weight.grad is not None for weight in network.parameters())
+
+
+@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
+def test_a_network_runs_in_bfloat16_and_channels_last(architecture: str) -> None:
+    card = small_card(architecture)
+    network = small_network(card)
+    full = scores(network, pixels(card))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        short = scores(network.to(memory_format=torch.channels_last), pixels(card)).float()  # type: ignore[call-overload]
+    assert (short - full).abs().mean() < 0.05 * full.abs().mean() + 0.01
+
+
 def test_elevation_has_an_encoder_of_its_own_and_moves_the_answer() -> None:
     card = elevation_card()
     network, x = small_network(card), pixels(elevation_card())

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from ocsge.errors import DataError, ParameterError
 from ocsge.segment.model_card import ModelCard, write_card
 from ocsge.segment.published import card_for, published_model, published_models
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RGB, RGBIE = "FLAIR-INC_rgb_15cl_resnet34-unet", "FLAIR-INC_rgbie_15cl_resnet34-unet"
 INFRARED = "FLAIR-HUB_LC-A_IR_swinbase-upernet"
@@ -61,6 +58,13 @@ def test_figures_are_stated_with_the_samples_they_were_measured_on() -> None:
     assert published_model(INFRARED).mean_iou == 64.1
 
 
+def test_the_documentation_states_the_figures_of_the_catalogue() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "models.md").read_text(encoding="utf-8")
+    for published in published_models().values():
+        if published.tested_on and not published.unsupported:
+            assert f"| {published.overall_accuracy} | {published.mean_iou}" in text
+
+
 def test_a_model_that_is_not_built_here_says_why() -> None:
     unsupported = {name for name, p in published_models().items() if p.unsupported}
     assert {name.split("_")[-1] for name in unsupported} == {
@@ -92,6 +96,12 @@ def fields_of(card: ModelCard) -> dict[str, object]:
 def test_a_published_file_is_known_by_its_hash_under_any_name(tmp_path: Path) -> None:
     weights = tmp_path / "mine.pth"
     assert card_for(weights, sha256=published_model(RGB).card.sha256).name == RGB
+
+
+def test_the_hash_is_asked_of_the_published_file_alone(tmp_path: Path) -> None:
+    published = published_model(RGB)
+    assert card_for(tmp_path / published.file_name, model=RGB).sha256 == published.card.sha256
+    assert card_for(tmp_path / "last.ckpt", model=RGB).sha256 == ""
 
 
 def test_a_published_file_given_for_another_is_refused_by_its_hash(tmp_path: Path) -> None:

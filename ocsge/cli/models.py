@@ -58,8 +58,8 @@ def list_() -> None:
             name,
             "".join(band[0].upper() for band in card.bands),
             str(len(card.classes_won)),
-            number(published.overall_accuracy, 1),
-            number(published.mean_iou, 1),
+            number(published.overall_accuracy, None),
+            number(published.mean_iou, None),
             "no" if published.unsupported else "yes",
         )
     console = Console()
@@ -143,13 +143,15 @@ def check(weights: Path, model: str | None, write_card: bool) -> None:
     from ocsge.segment.checksum import sha256_of
     from ocsge.segment.model_card import card_beside
     from ocsge.segment.model_card import write_card as write
-    from ocsge.segment.published import card_for
+    from ocsge.segment.published import card_for, published_model
 
     hashed = sha256_of(weights)
     card = card_for(weights, model=model, sha256=hashed)
     network, card = load_model(weights, card=card)
     count = sum(parameter.numel() for parameter in network.parameters())
     click.echo(f"{weights}: fits {card.name}, every weight")
+    if model is not None and not card.sha256 and published_model(model).card.sha256:
+        click.echo("  another file than the published one, whose hash differs: a .ckpt, or weights trained further")
     click.echo(f"  {card.architecture} on {card.encoder}, {count / 1e6:.1f} M weights, sha256 {hashed}")
     for what, value in _card_facts(card).items():
         click.echo(f"  {what}: {value}")

@@ -132,6 +132,12 @@ def card_for(weights: Path, *, model: str | None = None, sha256: str | None = No
         Hash of the file, when it was computed: it tells a published file whatever its name, and that ``model`` is
         another one.
 
+    Returns
+    -------
+    ModelCard
+        With the hash of the published file, if the file has its name or its hash; else without: the same weights may
+        stand in another layout (``.ckpt``).
+
     Raises
     ------
     ParameterError
@@ -159,4 +165,5 @@ def card_for(weights: Path, *, model: str | None = None, sha256: str | None = No
         )
     if chosen.unsupported:
         raise DataError(f"{weights}: {chosen.card.name} cannot be run: {chosen.unsupported}; take another model")
-    return chosen.card
+    same = sha256 == chosen.card.sha256 or weights.name == chosen.file_name
+    return chosen.card if same else chosen.card.with_weights(sha256="")

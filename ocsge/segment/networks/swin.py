@@ -161,7 +161,8 @@ class SwinBlock(nn.Module):
             return None
         kept = self._masks.get((h, w))
         if kept is None or kept.device != device:
-            kept = region_mask(h, w, self.window, self.shift).to(device)
+            with torch.inference_mode(mode=False):  # it may serve training after inference
+                kept = region_mask(h, w, self.window, self.shift).to(device)
             self._masks = {(h, w): kept}
         return kept
 
