@@ -62,7 +62,7 @@ def write_parquet(frame: gpd.GeoDataFrame, path: Path, *, provenance: Mapping[st
     polygons = _exported(frame).drop(columns=["in_territory"], errors="ignore")
     plain = io.BytesIO()
     polygons.to_parquet(plain, index=False, schema_version="1.1.0", write_covering_bbox=True, geometry_encoding="WKB")
-    table = pq.read_table(pa.BufferReader(plain.getvalue()))
+    table = _without_arrow_extensions(pq.read_table(pa.BufferReader(plain.getvalue())))
     if provenance is not None:
         table = table.replace_schema_metadata({**table.schema.metadata, b"ocsge": json_bytes(dict(provenance))})
 
@@ -217,6 +217,15 @@ def _exported(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     if "in_territory" in frame:
         frame = frame[frame["in_territory"].to_numpy(bool)]
     return frame.reset_index(drop=True)
+
+
+def _without_arrow_extensions(table: pa.Table) -> pa.Table:
+    """Return a table whose columns name no Arrow type: the key ``geo`` of the file tells the geometry and its CRS.
+
+    GDAL up to 3.12, built with Arrow 21 or later, meets the name ``geoarrow.wkb``, looks no further and finds no CRS
+    (https://github.com/OSGeo/gdal/issues/14320, https://github.com/geopandas/geopandas/issues/3804).
+    """
+    return table.cast(pa.schema([field.remove_metadata() for field in table.schema], table.schema.metadata))
 
 
 def _style_table(layer: str, styles: Sequence[LayerStyle]) -> pd.DataFrame:

@@ -77,6 +77,15 @@ def test_parquet_is_geoparquet_1_1_with_bbox_covering_zstd_and_provenance(polygo
     assert west["id"].tolist() == ["01004-2021-1"]
 
 
+def test_the_geometry_names_no_arrow_type_which_would_hide_its_crs_from_gdal(polygons, tmp_path):
+    path = tmp_path / "part.parquet"
+    write_parquet(polygons, path)
+    schema = pq.read_schema(path)
+    assert [name for name in schema.names if schema.field(name).metadata] == []
+    crs = json.loads(schema.metadata[b"geo"])["columns"]["geometry"]["crs"]
+    assert crs["id"] == {"authority": "EPSG", "code": 2154}
+
+
 def test_the_validator_of_geoparquet_finds_the_parquet_conformant_and_duckdb_reads_it(polygons, tmp_path):
     path = tmp_path / "part.parquet"
     write_parquet(polygons, path, provenance={"rules": "abc"})
