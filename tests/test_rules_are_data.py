@@ -60,6 +60,8 @@ COINCIDENCES = (
     allow("cli/derive.py", "derive", 0.2, why="pixel of CoSIA, m"),
     allow("cli/derive.py", "derive", 500, why="smallest side of a window, m: how the work is cut, not what it finds"),
     allow("cli/rules.py", "sensitivity", 0.2, why="pixel of CoSIA, m"),
+    allow("cli/training.py", "_RECIPE", 50, why="times that patches are seen in a training"),
+    allow("cli/training.py", "_RECIPE", 0.2, why="largest change of light of a patch in a training, share"),
     allow("provenance.py", "NATIVE_RESOLUTION_M", 0.2, why="pixel of CoSIA and BD ORTHO, m"),
     allow("window_stages.py", "BUILT_HALO_M", 200, why="context that is read and discarded, m: results are the same"),
     allow("window_stages.py", "MERGE_HALO_M", 1000, why="first context, m: it grows until results are the same"),
@@ -82,6 +84,13 @@ COINCIDENCES = (
     allow("segment/networks/resnet.py", "__init__", 7, why="side of a convolution, pixels"),
     allow("segment/networks/deeplabv3.py", "__init__", 0.5, why="share of features left out in training"),
     allow("segment/networks/fpn.py", "__init__", 0.2, why="share of features left out in training"),
+    allow("segment/augmentation.py", "Augmentation", 0.1, 0.2, why="largest change of light of a patch, share"),
+    allow("segment/augmentation.py", "_window", 0.5, why="centre of a pixel"),
+    allow("segment/augmentation.py", "_change_values", 0.5, why="middle of the range of values"),
+    allow("segment/datasets.py", "NATIVE_RESOLUTION_M", 0.2, why="pixel of BD ORTHO, m"),
+    allow("segment/recipe.py", "_WARM_UP", 0.3, why="share of a training in which the learning rate rises"),
+    allow("segment/recipe.py", "Recipe", 50, why="times that patches are seen in a training"),
+    allow("segment/recipe.py", "balanced_weights", 0.5, why="exponent: a square root"),
 )
 """Every number outside small ones that equals a value of the rules by chance, and what it is instead."""
 

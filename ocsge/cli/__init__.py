@@ -28,6 +28,8 @@ _COMMANDS = {
     ),
     "zan": ("ocsge.cli.zan", "zan", "Follow the consumption of ENAF against what the ZAN allows."),
     "import": ("ocsge.cli.imports", "imports", "Keep official figures, ENAF or memberships for the dashboard."),
+    "train": ("ocsge.cli.training", "train", "Train a model on patches and masks (needs torch)."),
+    "evaluate": ("ocsge.cli.training", "evaluate", "Judge a model on patches and masks (needs torch)."),
     "measure": ("ocsge.cli.measure", "measure", "Measure cover areas in any polygons, straight from a class raster."),
     "export": ("ocsge.cli.tables", "export", "Write the tables of a workspace: CSV, portal, XLSX."),
     "sql": ("ocsge.cli.tables", "sql", "Query the tables of a workspace in DuckDB."),

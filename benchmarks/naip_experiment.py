@@ -1,0 +1,184 @@
+"""Does training work on real imagery? A small U-Net on NAIP chips, judged on chips of other places.
+
+    python -m benchmarks.naip_experiment --data FOLDER [--out FOLDER] [--fold 0] [--test]
+
+FOLDER holds 172 chips of 256 × 256 pixels (R, G, B, NIR, 0.6 m, USDA NAIP) and their masks of six classes, in folders
+``img`` and ``mask``. Its own train and val parts are neighbours: both are pooled, and split by location. The budget is
+that of 40 minutes on two cores: 4,800 seconds of processor, everything included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from ocsge.segment.augmentation import Augmentation
+from ocsge.segment.checkpoint import load_model
+from ocsge.segment.datasets import PatchSamples, find_patches, place_of
+from ocsge.segment.folds import Fold, locations, split
+from ocsge.segment.mask_classes import MaskClasses
+from ocsge.segment.metrics import Scores, design_effect
+from ocsge.segment.model_card import Band, ModelCard
+from ocsge.segment.networks import build_network
+from ocsge.segment.recipe import Recipe, balanced_weights
+from ocsge.segment.samples import Chosen, class_pixels, normalisation
+from ocsge.segment.scoring import patch_matrices
+from ocsge.segment.training import train
+
+if TYPE_CHECKING:
+    import numpy as np
+
+CLASSES = ("background", "building", "road", "bare", "forest", "water")
+BANDS: tuple[Band, ...] = ("rouge", "vert", "bleu", "infrarouge")
+FOLDS, SEED = 5, 0
+"""How chips are split; chosen before any training, and never changed."""
+
+PARAMETERS = 1_000_000
+CPU_SECONDS = 4800.0
+ENDING_SECONDS = 200.0
+"""Kept for reading, judging and writing."""
+
+
+def card_of(samples: Chosen, *, encoder: str, width: int) -> ModelCard:
+    """Return the card of the model, normalised by the training set."""
+    mean, std = normalisation(samples)
+    return ModelCard(
+        name=f"naip-{encoder}-{width}",
+        family="ocsge",
+        architecture="unet",
+        encoder=encoder,
+        width=width,
+        bands=BANDS,
+        mean=mean,
+        std=std,
+        head_classes=CLASSES,
+        resolution_m=0.6,
+        patch_px=256,
+        licence="none stated for the labels: not to be redistributed",
+        credit="USDA NAIP",
+    )
+
+
+def fold_of(samples: PatchSamples, which: int) -> Fold:
+    """Return one fold of the split by location, and print what it holds."""
+    places = [place_of(patch) for patch in samples.patches]
+    pixels = class_pixels(samples, classes=len(CLASSES))
+    found = split(places, pixels, folds=FOLDS, seed=SEED)[which]
+    location = locations(places)
+    print(f"{len(samples)} chips in {location.max() + 1} locations; fold {which} of {FOLDS}, seed {SEED}")
+    for name in ("training", "validation", "test"):
+        chips = list(getattr(found, name))
+        shares = 100 * pixels[chips].sum(axis=0) / pixels[chips].sum()
+        held = ", ".join(f"{c} {s:.1f} %" for c, s in zip(CLASSES, shares, strict=True))
+        print(f"  {name}: {len(chips)} chips, {len(set(location[chips]))} locations; {held}")
+    return found
+
+
+def report(title: str, matrices: np.ndarray) -> dict[str, object]:
+    """Print and return the scores of some chips."""
+    scores = Scores(matrices.sum(axis=0))
+    ious = dict(zip(CLASSES, scores.iou.round(4).tolist(), strict=True))
+    effect = design_effect(matrices)
+    print(f"{title}: mean IoU {scores.mean_iou:.4f}, overall accuracy {scores.overall_accuracy:.4f}; {ious}")
+    return {
+        "mean_iou": scores.mean_iou,
+        "overall_accuracy": scores.overall_accuracy,
+        "iou": ious,
+        "design_effect": effect,
+        "counts": scores.counts.tolist(),
+    }
+
+
+def recipe_of(options: argparse.Namespace, weights: tuple[float, ...] | None) -> Recipe:
+    """Return the recipe of the options."""
+    return Recipe(
+        epochs=options.epochs,
+        batch=options.batch,
+        crop_px=options.crop,
+        repeat=options.repeat,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        schedule="one_cycle",
+        class_weights=weights,
+        dice=options.dice,
+        smoothing=options.smoothing,
+        average=options.average,
+        augmentation=Augmentation(
+            zoom=options.zoom, contrast=options.radiometry, gamma=options.radiometry, brightness=options.radiometry / 2
+        ),
+        judge_every=options.judge_every,
+        seed=options.seed,
+        cpu_seconds=options.cpu_seconds - ENDING_SECONDS,
+    )
+
+
+def main() -> None:
+    """Train on one fold, judge on its validation chips and, when asked, on its test chips."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("naip"))
+    parser.add_argument("--fold", type=int, default=0)
+    parser.add_argument("--test", action="store_true", help="judge on the test chips too: once, when all is chosen")
+    parser.add_argument("--threads", type=int, default=2)
+    for name, kind, default in (
+        ("encoder", str, "resnet18"),
+        ("width", int, 16),
+        ("epochs", int, 300),
+        ("batch", int, 8),
+        ("crop", int, None),
+        ("repeat", int, 1),
+        ("learning-rate", float, 2e-3),
+        ("weight-decay", float, 0.05),
+        ("weights-power", float, 0.25),
+        ("dice", float, 1.0),
+        ("smoothing", float, 0.0),
+        ("average", float, 0.998),
+        ("zoom", float, 0.25),
+        ("radiometry", float, 0.2),
+        ("judge-every", int, 10),
+        ("seed", int, 0),
+        ("cpu-seconds", float, CPU_SECONDS),
+    ):
+        parser.add_argument(f"--{name}", type=kind, default=default)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    samples = PatchSamples(
+        find_patches(options.data), MaskClasses(CLASSES, dict(enumerate(range(len(CLASSES))))), bands=BANDS
+    )
+    fold = fold_of(samples, options.fold)
+    learning, choosing = Chosen(samples, fold.training), Chosen(samples, fold.validation)
+    card = card_of(learning, encoder=options.encoder, width=options.width)
+    parameters = sum(p.numel() for p in build_network(card).parameters())
+    print(f"{card.name}: {parameters:,} parameters")
+    if parameters > PARAMETERS:
+        raise SystemExit(f"more than {PARAMETERS:,}")
+    power = options.weights_power
+    weights = balanced_weights(class_pixels(learning, classes=len(CLASSES)).sum(axis=0), power=power) if power else None
+    started = time.monotonic()
+    card = train(learning, card, out=options.out, validation=choosing, recipe=recipe_of(options, weights), device="cpu")
+    network, card = load_model(options.out / "model.safetensors")
+    found: dict[str, object] = {"options": {k: str(v) for k, v in vars(options).items()}, "parameters": parameters}
+    for turned in (False, True):
+        for name, chosen in (("validation", fold.validation), ("test", fold.test)):
+            if name == "validation" or options.test:
+                matrices = patch_matrices(
+                    network, card, Chosen(samples, chosen), device=torch.device("cpu"), turned=turned
+                )
+                title = f"{name}{', turned' if turned else ''}"
+                found[title] = report(title, matrices)
+    spent = {"cpu_seconds": round(time.process_time(), 1), "minutes": round((time.monotonic() - started) / 60, 1)}
+    print(
+        f"{spent['cpu_seconds']:.0f} s of processor, {spent['minutes']} min; "
+        f"{platform.machine()}, torch {torch.__version__}"
+    )
+    (options.out / "experiment.json").write_text(json.dumps(found | spent, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

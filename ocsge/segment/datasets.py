@@ -1,0 +1,345 @@
+"""Read data sets of patches and masks: FLAIR #1, FLAIR-HUB, and plain folders of one's own.
+
+::
+
+    flair       …/D012_2019/Z13_AA/img/IMG_062871.tif and …/D012_2019/Z13_AA/msk/MSK_062871.tif, in one tree or in two;
+                bands rouge, vert, bleu, infrarouge, elevation; masks numbered 1–19 (flair_inc_mask)
+    flair_hub   D004-2021_AERIAL_RGBI/<ROI>/D004-2021_AERIAL_RGBI_<ROI>_….tif, and the same names with
+                AERIAL_LABEL-COSIA for the masks (flair_hub) and DEM_ELEV for elevation (bands MNS, MNT, metres)
+    plain       img/<name>.tif and mask/<name>.tif, at any depth; tile_12.tif goes with mask_12.tif too
+
+FLAIR: Garioud and others, 2022–2025, IGN, Licence Ouverte 2.0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import rasterio
+from rasterio.errors import RasterioIOError
+
+from ocsge.errors import CodeError, DataError, ParameterError, RasterError
+from ocsge.segment.folds import Place
+from ocsge.segment.mask_classes import UNKNOWN
+from ocsge.segment.metrics import IGNORED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ocsge.segment.mask_classes import MaskClasses
+    from ocsge.segment.model_card import Band
+    from ocsge.segment.samples import Labels, Pixels
+
+Layout = Literal["flair", "flair_hub", "plain"]
+LAYOUTS: tuple[Layout, ...] = ("flair", "flair_hub", "plain")
+
+NUMBERINGS: dict[Layout, str] = {"flair": "flair_inc_mask", "flair_hub": "flair_hub"}
+"""Numbering system of the masks of the published data sets."""
+
+FILE_BANDS: dict[int, tuple[Band, ...]] = {
+    3: ("rouge", "vert", "bleu"),
+    4: ("rouge", "vert", "bleu", "infrarouge"),
+    5: ("rouge", "vert", "bleu", "infrarouge", "elevation"),
+}
+"""Bands of an imagery file by their number, unless they are stated."""
+
+ELEVATION_BANDS: tuple[Band, ...] = ("mns", "mnt")
+"""Bands of an elevation file of FLAIR-HUB."""
+
+NATIVE_RESOLUTION_M = 0.2
+"""Pixel of BD ORTHO, metres."""
+
+SUFFIXES = (".tif", ".tiff")
+_UNITS_A_METRE = 5
+"""Height above ground as uint8: one unit is 20 cm (``height_uint8_20cm``)."""
+_HUB = re.compile(r"^(?P<domain>D\d{3}[-_]\d{4})_(?P<what>AERIAL_RGBI|AERIAL_LABEL-COSIA|DEM_ELEV)$")
+_FLAIR_DOMAIN = re.compile(r"^D\d{3}_\d{4}$")
+_KEPT_BYTES = 2 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """The files of a patch."""
+
+    name: str
+    """What a report calls it: its path without what all have in common."""
+
+    imagery: Path
+    """Imagery."""
+
+    mask: Path
+    """Class numbers, one band, same size."""
+
+    elevation: Path | None = None
+    """MNS and MNT in metres, same size; None without."""
+
+    domain: str = ""
+    """Département and year it comes from; empty when its folder does not say."""
+
+
+def layout_of(folder: Path) -> Layout:
+    """Return the layout of a data set, from the names of its folders."""
+    names = [path.name for path in folder.rglob("*") if path.is_dir()] + [folder.name]
+    if any(_HUB.match(name) for name in names):
+        return "flair_hub"
+    if "msk" in names and any(_FLAIR_DOMAIN.match(name) for name in names):
+        return "flair"
+    if "img" in names:
+        return "plain"
+    raise DataError(
+        f"{folder}: neither FLAIR (D0xx_yyyy/Z…/img and msk), nor FLAIR-HUB (D0xx-yyyy_AERIAL_RGBI), nor img/ and mask/"
+    )
+
+
+def find_patches(folder: Path, *, layout: Layout | None = None) -> list[Patch]:
+    """Return the patches of a data set, in the order of their names.
+
+    Parameters
+    ----------
+    folder
+        The data set.
+    layout
+        How it is laid out; None reads it from the names of its folders.
+
+    Raises
+    ------
+    DataError
+        No patch, or patches without mask or masks without patch: the first are named.
+    """
+    layout = layout_of(folder) if layout is None else layout
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    found: dict[str, dict[str, Path]] = {"imagery": {}, "mask": {}, "elevation": {}}
+    for path in files:
+        place = _PLACES[layout](path, folder)
+        if place is None:
+            continue
+        role, key = place
+        if key in found[role]:
+            raise DataError(f"{path}: second {role} of the patch {key}, after {found[role][key]}; keep one of them")
+        found[role][key] = path
+    images, masks, elevation = found["imagery"], found["mask"], found["elevation"]
+    if not images:
+        raise DataError(f"{folder}: no patch in the layout {layout}")
+    _refuse_unpaired(folder, "patches without mask", [images[key] for key in sorted(images.keys() - masks.keys())])
+    _refuse_unpaired(folder, "masks without patch", [masks[key] for key in sorted(masks.keys() - images.keys())])
+    if elevation:
+        lacking = [images[key] for key in sorted(images.keys() - elevation.keys())]
+        _refuse_unpaired(folder, "patches without elevation, which others have", lacking)
+    return [
+        Patch(
+            name=key,
+            imagery=images[key],
+            mask=masks[key],
+            elevation=elevation.get(key),
+            domain="" if layout == "plain" else key.split("/")[0],
+        )
+        for key in sorted(images)
+    ]
+
+
+def _refuse_unpaired(folder: Path, what: str, paths: list[Path]) -> None:
+    if paths:
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        raise DataError(f"{folder}: {what}: {', '.join(str(path) for path in paths[:3])}{more}")
+
+
+def _flair_place(path: Path, folder: Path) -> tuple[str, str] | None:  # noqa: ARG001
+    """Return the role and the key of a file of FLAIR #1; None for another."""
+    parts = path.parts
+    if len(parts) < 4 or parts[-2] not in {"img", "msk"} or not _FLAIR_DOMAIN.match(parts[-4]):
+        return None
+    role = "imagery" if parts[-2] == "img" else "mask"
+    return role, "/".join((parts[-4], parts[-3], path.stem.partition("_")[2]))
+
+
+def _hub_place(path: Path, folder: Path) -> tuple[str, str] | None:
+    """Return the role and the key of a file of FLAIR-HUB; None for another."""
+    for above in path.parents:
+        matched = _HUB.match(above.name)
+        if matched or above == folder:
+            break
+    if matched is None:
+        return None
+    role = {"AERIAL_RGBI": "imagery", "DEM_ELEV": "elevation"}.get(matched["what"], "mask")
+    bare = path.relative_to(above).with_suffix("").as_posix().replace(matched["what"], "").replace("__", "_")
+    return role, f"{matched['domain']}/{bare}"
+
+
+def _plain_place(path: Path, folder: Path) -> tuple[str, str] | None:
+    """Return the role and the key of a file in a folder img or mask; None for another."""
+    role = {"img": "imagery", "mask": "mask", "msk": "mask"}.get(path.parent.name)
+    if role is None:
+        return None
+    above = path.parent.parent.relative_to(folder).as_posix()
+    bare = re.sub(r"^(?:img|image|tile|mask|msk|label)_", "", path.stem, flags=re.IGNORECASE)
+    return role, bare if above == "." else f"{above}/{bare}"
+
+
+_PLACES = {"flair": _flair_place, "flair_hub": _hub_place, "plain": _plain_place}
+
+
+def bands_of(patch: Patch, *, stated: tuple[Band, ...] | None = None) -> tuple[Band, ...]:
+    """Return the bands of a patch's imagery: those stated, else what their number means (:data:`FILE_BANDS`).
+
+    Raises
+    ------
+    ParameterError
+        When their number has no meaning, or is not that of the bands stated.
+    """
+    with _opened(patch.imagery) as file:
+        count = file.count
+    bands = FILE_BANDS.get(count) if stated is None else stated
+    if bands is None or len(bands) != count:
+        raise ParameterError(f"{patch.imagery}: has {count} bands; state the name of each, in order (--file-bands)")
+    return bands
+
+
+def place_of(patch: Patch) -> Place:
+    """Return where a patch lies: its domain, and its bounds when its imagery is georeferenced in metres."""
+    with _opened(patch.imagery) as file:
+        georeferenced = file.crs is not None and file.crs.is_projected
+        bounds = tuple(map(float, file.bounds)) if georeferenced else None
+        return Place(domain=patch.domain, bounds=bounds, crs=file.crs.to_string() if georeferenced else "")
+
+
+def _opened(path: Path) -> rasterio.DatasetReader:
+    try:
+        return rasterio.open(path)
+    except RasterioIOError as error:
+        raise RasterError(f"{path}: not a readable raster ({error})") from error
+
+
+class PatchSamples:
+    """Patches read from files, kept in memory as far as they fit.
+
+    Parameters
+    ----------
+    patches
+        The patches.
+    classes
+        What the numbers of the masks mean.
+    bands
+        Bands to give, in the order of the card.
+    file_bands
+        Bands of the imagery files, in their order; None reads them from their number.
+    kept_bytes
+        Memory that the patches may fill.
+
+    Raises
+    ------
+    ParameterError
+        No patch, or bands that the files do not hold.
+    """
+
+    def __init__(
+        self,
+        patches: Sequence[Patch],
+        classes: MaskClasses,
+        *,
+        bands: tuple[Band, ...],
+        file_bands: tuple[Band, ...] | None = None,
+        kept_bytes: int = _KEPT_BYTES,
+    ) -> None:
+        if not patches:
+            raise ParameterError("no patch; give a data set that holds some")
+        self.patches = tuple(patches)
+        self.classes = classes
+        self.bands = bands
+        self.file_bands = bands_of(self.patches[0], stated=file_bands)
+        self._table = classes.table
+        self._free = kept_bytes
+        self._kept: dict[int, tuple[Pixels, Labels]] = {}
+        held = {*self.file_bands, *(() if self.patches[0].elevation is None else (*ELEVATION_BANDS, "elevation"))}
+        if lacking := [band for band in bands if band not in held]:
+            raise ParameterError(
+                f"{self.patches[0].imagery}: no band {', '.join(lacking)}; there are {', '.join(sorted(held))}"
+            )
+
+    @property
+    def resolution_m(self) -> float:
+        """Side of a pixel of the first patch, metres; that of BD ORTHO without a georeference in metres."""
+        with _opened(self.patches[0].imagery) as file:
+            projected = file.crs is not None and file.crs.is_projected
+            return round(float(file.res[0]), 6) if projected else NATIVE_RESOLUTION_M
+
+    def __len__(self) -> int:
+        """Return the number of patches."""
+        return len(self.patches)
+
+    def name(self, index: int) -> str:
+        """Return the name of a patch."""
+        return self.patches[index].name
+
+    def read(self, index: int) -> tuple[Pixels, Labels]:
+        """Return the pixels, in the units of a card, and the labels of a patch.
+
+        Raises
+        ------
+        RasterError
+            An unreadable file, a mask or elevation of another size, imagery that is not of 8 bits.
+        CodeError
+            A class number that the classes do not hold.
+        """
+        if index not in self._kept:
+            patch = self.patches[index]
+            pixels = self._pixels(patch)
+            found = pixels, _labels(patch, pixels.shape[1:], self.classes, self._table)
+            size = sum(array.nbytes for array in found)
+            if size > self._free:
+                return found
+            self._free -= size
+            self._kept[index] = found
+        return self._kept[index]
+
+    def _pixels(self, patch: Patch) -> Pixels:
+        with _opened(patch.imagery) as file:
+            if any(dtype != "uint8" for dtype in file.dtypes):
+                raise RasterError(f"{patch.imagery}: imagery is {file.dtypes[0]}; convert it to 8 bits (0–255)")
+            imagery = file.read()
+        if len(imagery) != len(self.file_bands):
+            raise RasterError(f"{patch.imagery}: has {len(imagery)} bands, the others {len(self.file_bands)}")
+        found: dict[str, Pixels] = dict(zip(self.file_bands, imagery, strict=True))
+        if patch.elevation is not None and {"mns", "mnt", "elevation"} & set(self.bands):
+            found |= _elevation(patch.elevation, imagery.shape[1:])
+        return np.stack([found[band] for band in self.bands])
+
+
+def _elevation(path: Path, size: tuple[int, ...]) -> dict[str, Pixels]:
+    """Return the bands that MNS and MNT give: both as a card wants them, and the height above ground in uint8."""
+    with _opened(path) as file:
+        if file.count != len(ELEVATION_BANDS) or file.shape != size:
+            raise RasterError(
+                f"{path}: {file.count} bands of {file.width} × {file.height}; expected MNS and MNT of the imagery's "
+                f"{size[1]} × {size[0]} pixels"
+            )
+        surface, terrain = file.read().astype(np.float32)
+    height = surface - terrain
+    # a card's second channel is the height above ground, in metres, as FLAIR-HUB's elevation models learnt it
+    units = np.clip(np.rint(height * _UNITS_A_METRE), 0, IGNORED).astype(np.uint8)
+    return {"mns": surface, "mnt": height, "elevation": units}
+
+
+def _labels(patch: Patch, size: tuple[int, ...], classes: MaskClasses, table: NDArray[np.uint8]) -> Labels:
+    with _opened(patch.mask) as file:
+        if file.count != 1 or file.shape != size:
+            raise RasterError(
+                f"{patch.mask}: {file.count} bands of {file.width} × {file.height} for a patch of {size[1]} × {size[0]}"
+            )
+        numbers = file.read(1)
+    if numbers.dtype != np.uint8:
+        raise RasterError(f"{patch.mask}: a mask of {numbers.dtype}; convert its class numbers to uint8")
+    labels: Labels = table[numbers]
+    if (labels == UNKNOWN).any():
+        unknown = Counter(numbers[labels == UNKNOWN].tolist())
+        raise CodeError(
+            f"{patch.mask}: class numbers {sorted(unknown)} ({unknown.total()} pixels) have no class; the classes hold "
+            f"{sorted(classes.channels)}: state them, or leave them empty to ignore them"
+        )
+    return labels

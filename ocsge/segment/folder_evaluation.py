@@ -1,0 +1,115 @@
+"""Judge a model on a data set in a folder: what ``ocsge evaluate`` does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ocsge.class_numbers import numbered_classes
+from ocsge.errors import CodeError
+from ocsge.products.confusion import SUFFIX
+from ocsge.segment.checkpoint import load_model
+from ocsge.segment.evaluation import OWN_NUMBERING, Evaluation, confusion_of, evaluate
+from ocsge.segment.evaluation_report import write_report
+from ocsge.segment.labelled_folder import onto_head, opened
+from ocsge.segment.model_card import ModelCard, card_beside, write_card
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from ocsge.rules import Rules
+    from ocsge.segment.labelled_folder import LabelledFolder
+    from ocsge.segment.recipe import Precision
+
+RASTER_NUMBERINGS = ("cosia_argmax_2023", "flair_inc_mask")
+"""Numbering systems of class rasters and their matrices: the first that holds every class of the model."""
+
+
+def matrix_numbers(card: ModelCard, rules: Rules) -> tuple[str, Mapping[str, int]]:
+    """Return the numbering system of a model's confusion matrix, and the number of each class that it may answer.
+
+    The system is that of the rasters the model makes: a published one when it holds every class by its name, else the
+    place in the head, from 1.
+    """
+    for numbering in RASTER_NUMBERINGS:
+        numbers = {c.name: number for c, number in numbered_classes(rules, numbering)}
+        if set(card.classes_won) <= set(numbers):
+            return numbering, numbers
+    return OWN_NUMBERING, {name: place for place, name in enumerate(card.head_classes, start=1)}
+
+
+def evaluate_folder(
+    weights: Path,
+    data: LabelledFolder,
+    *,
+    out: Path,
+    rules: Rules,
+    source: str = "",
+    ignore_others: bool = False,
+    into_card: bool = False,
+    batch: int = 8,
+    device: str = "auto",
+    precision: Precision = "auto",
+    turned: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Evaluation, list[Path]]:
+    """Judge a model on a data set; write the report, the tables and the confusion matrix in a folder.
+
+    Parameters
+    ----------
+    weights
+        File of weights, its card beside.
+    data
+        Patches that the model has neither learnt from nor been chosen by.
+    out
+        Folder of the report.
+    rules
+        Give the classes of the published data sets.
+    source
+        Who labelled what, where and when; empty names the folder.
+    ignore_others
+        Leave out the classes that the model cannot answer, instead of refusing them.
+    into_card
+        Write the confusion matrix into the model's card.
+    batch, device, precision
+        How patches are answered.
+    turned
+        Answer each patch in its eight turns and mirrors, and take the mean probability.
+    progress
+        Told the patches done, and of how many.
+
+    Returns
+    -------
+    evaluation, files
+        The scores, and the files written.
+    """
+    network, card = load_model(weights)
+    stated = data.mask_classes(rules)
+    others = set(stated.winning) - set(card.classes_won) if ignore_others else set()
+    samples = opened(data, onto_head(stated, card.head_classes, left_out=others), card.bands)
+    if silent := sorted(set(samples.classes.winning) - set(card.classes_won)):
+        raise CodeError(
+            f"classes {', '.join(silent)} of the masks are never answered by {card.name}: ignore them (--ignore, or "
+            "--ignore-others for all)"
+        )
+    evaluation = evaluate(
+        network,
+        card,
+        samples,
+        source=source or f"{len(samples)} patches of {data.folder.name}",
+        batch=batch,
+        device=device,
+        precision=precision,
+        turned=turned,
+        progress=progress,
+    )
+    files = write_report(evaluation, out)
+    numbering, numbers = matrix_numbers(card, rules)
+    matrix = confusion_of(evaluation, numbering=numbering, numbers=numbers)
+    path = out / f"{card.name}{SUFFIX}"
+    path.write_text(json.dumps(matrix, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if into_card:
+        write_card(replace(card, confusion=matrix), card_beside(weights))
+    return evaluation, [*files, path]

@@ -1,0 +1,164 @@
+"""Answer patches with a network and count where it is right, patch by patch: what training and evaluation share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ocsge.errors import DataError, ParameterError
+from ocsge.segment.metrics import IGNORED, confusion_matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from ocsge.segment.model_card import ModelCard
+    from ocsge.segment.recipe import Precision
+    from ocsge.segment.samples import Labels, Pixels, Samples
+
+
+def chosen_device(device: str) -> torch.device:
+    """Return the device of a name; ``auto`` is CUDA where there is one.
+
+    Raises
+    ------
+    ParameterError
+        When the device is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ParameterError(f"device {device!r} is unknown; give auto, cpu or cuda") from error
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ParameterError(f"device {device!r}: torch sees no CUDA device here; give cpu")
+    return found
+
+
+def multiplies_bf16(device: torch.device) -> bool:
+    """Return whether the hardware multiplies bf16 by itself; emulated, it is slower than fp32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001
+
+
+def uses_bf16(precision: Precision, device: torch.device) -> bool:
+    """Return whether a network's products are bf16."""
+    return precision == "bf16" or (precision == "auto" and multiplies_bf16(device))
+
+
+class Normaliser:
+    """Puts patches on the device, in the scale the network was trained with."""
+
+    def __init__(self, card: ModelCard, device: torch.device) -> None:
+        self.device = device
+        self.bands = len(card.bands)
+        self.mean = torch.tensor(card.mean, dtype=torch.float32, device=device).reshape(1, -1, 1, 1)
+        self.std = torch.tensor(card.std, dtype=torch.float32, device=device).reshape(1, -1, 1, 1)
+
+    def __call__(self, pixels: NDArray[np.float32] | Pixels) -> Tensor:
+        """Return (n, bands, h, w) normalised float32 of pixels in the card's units.
+
+        Raises
+        ------
+        DataError
+            When there are not as many bands as the card has.
+        """
+        if pixels.shape[1] != self.bands:
+            raise DataError(f"patches of {pixels.shape[1]} bands for a model of {self.bands}; give the card's bands")
+        raw = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device, non_blocking=True).float()
+        return ((raw - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
+
+def patch_matrices(
+    network: nn.Module,
+    card: ModelCard,
+    samples: Samples,
+    *,
+    batch: int = 8,
+    device: torch.device,
+    bf16: bool = False,
+    turned: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.int64]:
+    """Return the (patches, n, n) confusion matrix of each patch: rows as mapped, columns as the reference says.
+
+    Parameters
+    ----------
+    network
+        The network, on the device.
+    card
+        Its card: bands, normalisation, classes that may win.
+    samples
+        Patches and their labels.
+    batch
+        Patches answered at once, when they have one size.
+    device, bf16
+        Where and in which numbers.
+    turned
+        Answer each patch in its eight turns and mirrors, and take the mean probability.
+    progress
+        Told the patches done, and of how many.
+    """
+    classes = len(card.head_classes)
+    found = np.zeros((len(samples), classes, classes), dtype=np.int64)
+    normalise = Normaliser(card, device)
+    barred = [c not in card.classes_won for c in card.head_classes]
+    training = network.training
+    network.eval()
+    for first, pixels, labels in _batches(samples, batch):
+        with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
+            scores = _answer(network, normalise(pixels), turned=turned)
+        scores[:, barred] = -torch.inf
+        mapped = scores.argmax(dim=1).to(torch.uint8).cpu().numpy()
+        for offset in range(len(labels)):
+            found[first + offset] = confusion_matrix(mapped[offset], labels[offset], classes=classes, ignore=IGNORED)
+        if progress is not None:
+            progress(first + len(labels), len(samples))
+    network.train(training)
+    return found
+
+
+def _batches(samples: Samples, batch: int) -> Iterator[tuple[int, Pixels, Labels]]:
+    """Yield the index of the first patch, the pixels and the labels of runs of patches of one size."""
+    pixels: list[Pixels] = []
+    labels: list[Labels] = []
+    for index in range(len(samples)):
+        found, truth = samples.read(index)
+        if pixels and (len(pixels) == batch or found.shape != pixels[0].shape):
+            yield index - len(pixels), np.stack(pixels), np.stack(labels)
+            pixels, labels = [], []
+        pixels.append(found)
+        labels.append(truth)
+    if pixels:
+        yield len(samples) - len(pixels), np.stack(pixels), np.stack(labels)
+
+
+def _answer(network: nn.Module, x: Tensor, *, turned: bool) -> Tensor:
+    """Return float32 scores, or mean probabilities over the eight turns; sides may be any."""
+    if not turned:
+        return _scores(network, x)
+    total = torch.zeros(())
+    for quarters in range(4):
+        for mirrored in (False, True):
+            seen = torch.rot90(x, quarters, (2, 3))
+            seen = seen.flip(3) if mirrored else seen
+            found = torch.softmax(_scores(network, seen.contiguous(memory_format=torch.channels_last)), dim=1)
+            found = found.flip(3) if mirrored else found
+            total = total.to(x.device) + torch.rot90(found, -quarters, (2, 3))
+    return total
+
+
+def _scores(network: nn.Module, x: Tensor) -> Tensor:
+    """Return the float32 scores of patches of any side, filled up with the mean to the network's stride."""
+    height, width = x.shape[2:]
+    stride = int(getattr(network, "stride", 32))
+    filled = functional.pad(x, (0, -width % stride, 0, -height % stride))
+    scores: Tensor = network(filled)
+    return scores[:, :, :height, :width].float()

@@ -1,0 +1,323 @@
+"""Data sets read as their producers lay them out, and refused by file when something is wrong with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from ocsge.errors import CodeError, DataError, ParameterError, RasterError
+from ocsge.rules import load_rules
+from ocsge.segment.datasets import PatchSamples, bands_of, find_patches, layout_of, place_of
+from ocsge.segment.folds import locations
+from ocsge.segment.labelled_folder import LabelledFolder, onto_head
+from ocsge.segment.mask_classes import MaskClasses, classes_of_numbering, read_classes
+from ocsge.segment.metrics import IGNORED
+from tests.generated_patches import X, Y, red_squares, write_plain, write_raster
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RVBI = ("rouge", "vert", "bleu", "infrarouge")
+TWO = MaskClasses(("sombre", "rouge vif"), {0: 0, 1: 1})
+
+
+def byte(value: int, bands: int = 1, side: int = 32) -> np.ndarray:
+    return np.full((bands, side, side), value, dtype=np.uint8)
+
+
+@pytest.fixture
+def flair(tmp_path: Path) -> Path:
+    """Two domains of FLAIR #1, imagery and masks in two trees, as the toy data set is."""
+    for domain, zone, number in (("D012_2019", "Z13_AA", "062871"), ("D064_2021", "Z2_UN", "066772")):
+        five = np.concatenate([byte(10 * band) for band in range(1, 6)])
+        write_raster(tmp_path / "aerial" / domain / zone / "img" / f"IMG_{number}.tif", five)
+        write_raster(tmp_path / "labels" / domain / zone / "msk" / f"MSK_{number}.tif", byte(19))
+    return tmp_path
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Path:
+    """One domain of FLAIR-HUB: aerial imagery, surface and terrain, masks, and a modality that is left alone."""
+    for what, values in (
+        ("AERIAL_RGBI", byte(50, bands=4)),
+        ("DEM_ELEV", np.stack([np.full((32, 32), 112.0), np.full((32, 32), 100.0)]).astype(np.float32)),
+        ("AERIAL_LABEL-COSIA", byte(18)),
+        ("SPOT_RGBI", np.zeros((4, 4, 4), dtype=np.uint16)),
+    ):
+        for patch in ("0-1", "0-2"):
+            folder = tmp_path / f"D004-2021_{what}" / "AA-S1-32"
+            write_raster(folder / f"D004-2021_{what}_AA-S1-32_{patch}.tif", values)
+    return tmp_path
+
+
+def samples_of(folder: Path, classes: MaskClasses = TWO, **given: Any) -> PatchSamples:
+    given.setdefault("bands", ("rouge", "vert", "bleu"))
+    return PatchSamples(find_patches(folder), classes, **given)
+
+
+def test_flair_patches_are_paired_by_domain_zone_and_number(flair: Path) -> None:
+    patches = find_patches(flair)
+    assert layout_of(flair) == "flair"
+    assert [patch.name for patch in patches] == ["D012_2019/Z13_AA/062871", "D064_2021/Z2_UN/066772"]
+    assert [patch.domain for patch in patches] == ["D012_2019", "D064_2021"]
+    assert patches[0].mask.name == "MSK_062871.tif"
+
+
+def test_flair_has_five_bands_and_masks_from_1_to_19(flair: Path) -> None:
+    classes = LabelledFolder(folder=flair).mask_classes(load_rules())
+    assert len(classes.head_classes) == 19
+    samples = samples_of(flair, classes, bands=("elevation", "rouge"))
+    pixels, labels = samples.read(0)
+    assert pixels[:, 0, 0].tolist() == [50, 10]
+    assert (labels == 18).all()
+    assert classes.head_classes[0] == "Bâtiment"
+
+
+def test_flair_locations_are_its_domains(flair: Path) -> None:
+    assert locations([place_of(patch) for patch in find_patches(flair)]).tolist() == [0, 1]
+
+
+def test_hub_patches_have_aerial_imagery_elevation_and_masks_of_one_name(hub: Path) -> None:
+    patches = find_patches(hub)
+    assert layout_of(hub) == "flair_hub"
+    assert [patch.domain for patch in patches] == ["D004-2021", "D004-2021"]
+    assert patches[1].elevation is not None
+    assert patches[1].elevation.name.endswith("DEM_ELEV_AA-S1-32_0-2.tif")
+    assert patches[1].mask.name.endswith("LABEL-COSIA_AA-S1-32_0-2.tif")
+
+
+def test_hub_elevation_is_surface_and_height_above_ground_as_its_models_learnt(hub: Path) -> None:
+    classes = LabelledFolder(folder=hub).mask_classes(load_rules())
+    samples = samples_of(hub, classes, bands=("infrarouge", "mns", "mnt"))
+    pixels, labels = samples.read(0)
+    assert pixels.dtype == np.float32
+    assert pixels[:, 0, 0].tolist() == [50.0, 112.0, 12.0]
+    assert (labels == classes.head_classes.index("Autre")).all()
+
+
+def test_hub_elevation_can_be_the_height_in_steps_of_20_cm_of_the_other_models(hub: Path) -> None:
+    samples = samples_of(hub, LabelledFolder(folder=hub).mask_classes(load_rules()), bands=(*RVBI, "elevation"))
+    assert samples.read(0)[0][4, 0, 0] == 60
+    assert samples.read(0)[0].dtype == np.uint8
+
+
+def test_a_plain_folder_pairs_same_names_at_any_depth(tmp_path: Path) -> None:
+    write_plain(tmp_path / "a", red_squares(2, side=32))
+    write_plain(tmp_path / "b", red_squares(1, side=32))
+    assert layout_of(tmp_path) == "plain"
+    assert [patch.name for patch in find_patches(tmp_path)] == ["a/00", "a/01", "b/00"]
+
+
+def test_a_plain_folder_pairs_tile_12_with_mask_12(tmp_path: Path) -> None:
+    write_raster(tmp_path / "img" / "tile_12.tif", byte(1, bands=3))
+    write_raster(tmp_path / "mask" / "mask_12.tif", byte(1))
+    assert [patch.name for patch in find_patches(tmp_path)] == ["12"]
+
+
+def test_a_patch_without_mask_is_named(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(2, side=32))
+    (folder / "mask" / "01.tif").unlink()
+    with pytest.raises(DataError, match=r"patches without mask: .*img/01.tif"):
+        find_patches(folder)
+
+
+def test_a_mask_without_patch_is_named(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(2, side=32))
+    (folder / "img" / "01.tif").unlink()
+    with pytest.raises(DataError, match=r"masks without patch: .*mask/01.tif"):
+        find_patches(folder)
+
+
+def test_many_lacking_masks_are_counted_after_the_third(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(6, side=32))
+    for path in sorted((folder / "mask").iterdir())[1:]:
+        path.unlink()
+    with pytest.raises(DataError, match="and 2 more"):
+        find_patches(folder)
+
+
+def test_two_masks_of_one_patch_are_refused(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(1, side=32))
+    write_raster(folder / "msk" / "00.tif", byte(0))
+    with pytest.raises(DataError, match="second mask of the patch 00"):
+        find_patches(folder)
+
+
+def test_elevation_that_some_patches_lack_is_refused(hub: Path) -> None:
+    next((hub / "D004-2021_DEM_ELEV").rglob("*0-2.tif")).unlink()
+    with pytest.raises(DataError, match="patches without elevation, which others have"):
+        find_patches(hub)
+
+
+def test_a_folder_that_is_no_data_set_is_refused_with_what_one_looks_like(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"neither FLAIR .* nor img/ and mask/"):
+        find_patches(tmp_path)
+    with pytest.raises(DataError, match="no patch in the layout flair"):
+        find_patches(tmp_path, layout="flair")
+
+
+def test_a_mask_of_another_size_is_refused_by_file(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(2, side=32))
+    write_raster(folder / "mask" / "01.tif", byte(0, side=16))
+    with pytest.raises(RasterError, match=r"mask/01.tif: 1 bands of 16 × 16 for a patch of 32 × 32"):
+        samples_of(folder).read(1)
+
+
+def test_a_class_number_without_class_is_refused_by_file_and_counted(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(2, side=32))
+    mask = byte(0)
+    mask[0, 0, :3] = 7
+    write_raster(folder / "mask" / "01.tif", mask)
+    with pytest.raises(CodeError, match=r"mask/01.tif: class numbers \[7\] \(3 pixels\) have no class"):
+        samples_of(folder).read(1)
+
+
+def test_imagery_of_16_bits_is_refused_by_file(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(1, side=32))
+    write_raster(folder / "img" / "00.tif", byte(1, bands=3).astype(np.uint16))
+    with pytest.raises(RasterError, match=r"img/00.tif: imagery is uint16; convert it to 8 bits"):
+        samples_of(folder).read(0)
+
+
+def test_a_mask_of_16_bits_is_refused_by_file(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(1, side=32))
+    write_raster(folder / "mask" / "00.tif", byte(1).astype(np.uint16))
+    with pytest.raises(RasterError, match=r"mask/00.tif: a mask of uint16"):
+        samples_of(folder).read(0)
+
+
+def test_patches_with_another_number_of_bands_are_refused_by_file(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(2, side=32))
+    write_raster(folder / "img" / "01.tif", byte(1, bands=4))
+    with pytest.raises(RasterError, match=r"img/01.tif: has 4 bands, the others 3"):
+        samples_of(folder).read(1)
+
+
+def test_a_file_that_is_no_raster_is_refused_by_name(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(2, side=32))
+    (folder / "img" / "01.tif").write_bytes(b"no raster")
+    with pytest.raises(RasterError, match=r"img/01.tif: not a readable raster"):
+        samples_of(folder).read(1)
+
+
+def test_elevation_of_another_size_is_refused_by_file(hub: Path) -> None:
+    path = next((hub / "D004-2021_DEM_ELEV").rglob("*0-1.tif"))
+    write_raster(path, np.zeros((2, 16, 16), dtype=np.float32))
+    samples = samples_of(hub, LabelledFolder(folder=hub).mask_classes(load_rules()), bands=("mns", "mnt"))
+    with pytest.raises(RasterError, match="expected MNS and MNT of the imagery's 32 × 32"):
+        samples.read(0)
+
+
+def test_bands_are_given_in_the_order_of_the_card(tmp_path: Path) -> None:
+    write_raster(tmp_path / "img" / "a.tif", np.concatenate([byte(value) for value in (1, 2, 3, 4)]))
+    write_raster(tmp_path / "mask" / "a.tif", byte(0))
+    plain, stated = (
+        samples_of(tmp_path, bands=("infrarouge", "rouge"), file_bands=file_bands).read(0)[0][:, 0, 0].tolist()
+        for file_bands in (None, ("infrarouge", "rouge", "vert", "bleu"))
+    )
+    assert plain == [4, 1]
+    assert stated == [1, 2]
+
+
+def test_a_band_that_files_do_not_hold_is_refused(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(1, side=32))
+    with pytest.raises(ParameterError, match="no band infrarouge; there are bleu, rouge, vert"):
+        samples_of(folder, bands=RVBI)
+
+
+def test_bands_whose_number_means_nothing_must_be_named(tmp_path: Path) -> None:
+    write_raster(tmp_path / "img" / "a.tif", byte(1, bands=2))
+    write_raster(tmp_path / "mask" / "a.tif", byte(0))
+    (patch,) = find_patches(tmp_path)
+    with pytest.raises(ParameterError, match="has 2 bands; state the name of each"):
+        bands_of(patch)
+    assert bands_of(patch, stated=("rouge", "infrarouge")) == ("rouge", "infrarouge")
+
+
+def test_patches_are_the_same_whether_memory_holds_them_or_not(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(3, side=32))
+    kept, read_again = samples_of(folder), samples_of(folder, kept_bytes=5000)
+    for index in (0, 1, 2, 0):
+        for one, other in zip(kept.read(index), read_again.read(index), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert kept.read(0)[0] is kept.read(0)[0]
+    assert read_again.read(2)[0] is not read_again.read(2)[0]
+
+
+def test_the_place_of_a_plain_patch_is_its_georeference(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(1, side=50))
+    (patch,) = find_patches(folder)
+    place = place_of(patch)
+    assert place.bounds == pytest.approx((X, Y - 10, X + 10, Y))
+    assert place.crs == "EPSG:2154"
+    assert samples_of(folder).resolution_m == 0.2
+
+
+@pytest.mark.parametrize("crs", [None, "EPSG:4326"])
+def test_a_patch_without_georeference_in_metres_has_no_place(tmp_path: Path, crs: str | None) -> None:
+    write_raster(tmp_path / "img" / "a.tif", byte(1, bands=3), crs=crs, x=2, y=44, pixel_m=1e-6)
+    write_raster(tmp_path / "mask" / "a.tif", byte(0), crs=crs, x=2, y=44, pixel_m=1e-6)
+    (patch,) = find_patches(tmp_path)
+    assert place_of(patch).bounds is None
+    assert samples_of(tmp_path).resolution_m == 0.2
+
+
+def test_an_ignored_class_keeps_its_channel_and_never_wins() -> None:
+    classes = classes_of_numbering(load_rules(), "flair_inc_mask", ignored=["Autre"])
+    assert classes.channels[19] == IGNORED
+    assert classes.head_classes[-1] == "Autre"
+    assert "Autre" not in classes.winning
+
+
+def test_an_unknown_ignored_class_is_refused_with_those_there_are() -> None:
+    with pytest.raises(CodeError, match="ignored classes Foret are not in flair_inc_mask: Bâtiment"):
+        classes_of_numbering(load_rules(), "flair_inc_mask", ignored=["Foret"])
+
+
+def classes_file(folder: Path, text: str) -> Path:
+    path = folder / "classes.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_classes_of_ones_own_are_those_of_a_file_in_its_order(tmp_path: Path) -> None:
+    path = classes_file(tmp_path, "number,class\n3,vigne\n1,bati\n2,vigne\n0,\n")
+    classes = read_classes(path)
+    assert classes.head_classes == ("vigne", "bati")
+    assert classes.channels == {3: 0, 1: 1, 2: 0, 0: IGNORED}
+    assert read_classes(path, ignored=["vigne"]).channels == {3: IGNORED, 1: 0, 2: IGNORED, 0: IGNORED}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("numero,classe\n1,bati\n", "expected rows with the columns number and class"),
+        ("", "expected rows"),
+        ("number,class\nun,bati\n", "line 2: 'un' is no class number"),
+        ("number,class\n1,bati\n1,route\n", "line 3: the class number 1 is stated twice"),
+        ("number,class\n300,bati\n", "masks hold 0 to 255"),
+    ],
+)
+def test_a_file_of_classes_that_cannot_be_used_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_classes(classes_file(tmp_path, text))
+
+
+def test_a_plain_folder_must_say_what_its_numbers_mean(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(1, side=32))
+    with pytest.raises(ParameterError, match="say what its class numbers mean"):
+        LabelledFolder(folder=folder).mask_classes(load_rules())
+
+
+def test_masks_are_mapped_to_another_head_by_the_names_of_their_classes() -> None:
+    classes = MaskClasses(("eau", "bati", "autre"), {1: 0, 2: 1, 9: 2, 0: IGNORED})
+    found = onto_head(classes, ("bati", "route", "eau"), left_out={"autre"})
+    assert found.channels == {1: 2, 2: 0, 9: IGNORED, 0: IGNORED}
+    assert found.head_classes == ("bati", "route", "eau")
+
+
+def test_a_class_that_the_head_does_not_have_is_refused_unless_left_out() -> None:
+    with pytest.raises(CodeError, match="classes eau of the masks are none of the model's"):
+        onto_head(MaskClasses(("eau",), {1: 0}), ("bati",))

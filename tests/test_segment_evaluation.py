@@ -1,0 +1,227 @@
+"""A model judged: scores, the matrix that goes into its card, and a report a person can read."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from ocsge.errors import DataError, ParameterError
+from ocsge.products.confusion import read_confusion
+from ocsge.rules import load_rules
+from ocsge.segment.checkpoint import save_model
+from ocsge.segment.evaluation import Evaluation, confusion_of, evaluate, together
+from ocsge.segment.evaluation_report import write_report
+from ocsge.segment.fine_tuning import adapted_card, adapted_network
+from ocsge.segment.folder_evaluation import matrix_numbers
+from ocsge.segment.metrics import IGNORED
+from ocsge.segment.model_card import read_card
+from ocsge.segment.networks import build_network
+from ocsge.segment.samples import ArraySamples
+from ocsge.uncertainty import class_estimates
+from tests.generated_patches import red_squares, small_card
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COSIA = small_card(head_classes=("Bâtiment", "Pelouse", "Neige"))
+
+
+@pytest.fixture
+def evaluation() -> Evaluation:
+    """Of two patches of 100 pixels, one has 10 of 60 lawns mapped as buildings, the other none wrong; no snow."""
+    matrices = np.zeros((2, 3, 3), dtype=np.int64)
+    matrices[0, :2, :2] = [[40, 10], [0, 50]]
+    matrices[1, :2, :2] = [[20, 0], [0, 80]]
+    return Evaluation("essai", COSIA.head_classes, ("a", "b"), matrices, "two patches read by hand")
+
+
+def test_the_scores_are_those_of_all_pixels_together(evaluation: Evaluation) -> None:
+    assert evaluation.scores.iou[:2].tolist() == pytest.approx([60 / 70, 130 / 140])
+    assert evaluation.scores.overall_accuracy == pytest.approx(190 / 200)
+
+
+def test_the_matrix_of_the_card_is_read_by_the_uncertainty(evaluation: Evaluation, tmp_path: Path) -> None:
+    rules = load_rules()
+    numbering, numbers = matrix_numbers(COSIA, rules)
+    assert numbering == "cosia_argmax_2023"
+    stated = confusion_of(evaluation, numbering=numbering, numbers=numbers)
+    path = tmp_path / "x.confusion.json"
+    path.write_text(json.dumps(stated), encoding="utf-8")
+    found = read_confusion(path, rules=rules, numbering=numbering, model="essai")
+    building, lawn = found.classes
+    assert found.counts.tolist() == [[60, 10], [0, 130]]
+    assert found.design_effect > 1
+    areas = class_estimates({building: 70.0, lawn: 130.0}, found)
+    assert areas[building].adjusted == pytest.approx(60)
+
+
+def test_a_class_without_any_pixel_is_left_out_of_the_matrix(evaluation: Evaluation) -> None:
+    _, numbers = matrix_numbers(COSIA, load_rules())
+    assert len(confusion_of(evaluation, numbering="x", numbers=numbers)["classes"]) == 2
+
+
+def test_a_model_that_answers_more_than_the_rasters_of_ign_is_numbered_by_its_masks() -> None:
+    numbering, numbers = matrix_numbers(small_card(head_classes=("Bâtiment", "Ligneux")), load_rules())
+    assert numbering == "flair_inc_mask"
+    assert numbers["Ligneux"] == 17
+
+
+def test_classes_of_ones_own_are_numbered_from_1_in_the_head() -> None:
+    assert matrix_numbers(small_card(), load_rules()) == ("head", {"sombre": 1, "rouge vif": 2})
+
+
+def test_the_pixels_of_a_patch_count_as_neighbours(evaluation: Evaluation) -> None:
+    alike = Evaluation("x", evaluation.classes, ("a", "b"), np.stack([evaluation.matrices.sum(axis=0)] * 2), "")
+    assert alike.design_effect == 1
+    assert evaluation.design_effect > 2
+
+
+def test_a_cross_validation_is_one_matrix_of_patches_judged_once(evaluation: Evaluation) -> None:
+    whole = together([evaluation, evaluation], model="croisé")
+    assert whole.names == ("a", "b", "a", "b")
+    assert whole.scores.counts.sum() == 400
+    assert whole.model == "croisé"
+
+
+def test_the_report_says_scores_mistakes_and_what_they_are_worth(evaluation: Evaluation, tmp_path: Path) -> None:
+    files = write_report(evaluation, tmp_path / "report")
+    text = files[0].read_text(encoding="utf-8")
+    assert "200 pixels of 2 patches: two patches read by hand" in text
+    assert "mean IoU **89.3 %**, over the 2 classes" in text
+    assert "overall accuracy **95.0 %**" in text
+    assert "| Bâtiment | 30.0 | 85.7 | 100.0 | 92.3 | 85.7 |" in text
+    assert "| Bâtiment | 100.0 | 7.1 |" in text
+    assert "Neige" not in text
+    assert "independent samples" in text
+
+
+def test_the_tables_of_the_report_hold_every_class_and_patch(evaluation: Evaluation, tmp_path: Path) -> None:
+    write_report(evaluation, tmp_path)
+    with (tmp_path / "scores.csv").open(encoding="utf-8") as file:
+        scores = {row["class"]: row for row in csv.DictReader(file)}
+    assert scores["Pelouse"]["recall"] == "0.9286"
+    assert scores["Neige"]["iou"] == ""
+    confusion = (tmp_path / "confusion.csv").read_text(encoding="utf-8").splitlines()
+    assert confusion[1] == "Bâtiment,60,10,0"
+    patches = (tmp_path / "patches.csv").read_text(encoding="utf-8").splitlines()
+    assert patches[2].startswith("b,100,1.0000")
+
+
+def test_a_network_is_judged_on_the_patches_given() -> None:
+    network = build_network(small_card())
+    told: list[tuple[int, int]] = []
+    found = evaluate(
+        network,
+        small_card(),
+        red_squares(3),
+        source="generated",
+        batch=2,
+        device="cpu",
+        precision="fp32",
+        progress=lambda done, of: told.append((done, of)),
+    )
+    assert found.matrices.sum(axis=(1, 2)).tolist() == [64 * 64] * 3
+    assert found.names[2] == "patch 2"
+    assert told[-1] == (3, 3)
+
+
+def test_patches_that_are_wholly_ignored_judge_nothing() -> None:
+    blank = ArraySamples([np.zeros((3, 32, 32), dtype=np.uint8)], [np.full((32, 32), IGNORED, dtype=np.uint8)])
+    with pytest.raises(ParameterError, match="nothing to judge by"):
+        evaluate(build_network(small_card()), small_card(), blank, source="", device="cpu")
+
+
+def filled(card: object, value: float) -> torch.nn.Module:
+    network = build_network(card)  # type: ignore[arg-type]
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(value)
+    return network
+
+
+def test_new_classes_keep_all_but_the_head() -> None:
+    learnt = small_card(name="ancien")
+    card = small_card(head_classes=("eau", "bati", "route"))
+    found = adapted_network(card, filled(learnt, 0.25), learnt).state_dict()
+    changed = {name for name, tensor in found.items() if tensor.is_floating_point() and (tensor != 0.25).any()}
+    assert {name for name in changed if "running" not in name} == {
+        "segmentation_head.0.weight",
+        "segmentation_head.0.bias",
+    }
+    assert found["segmentation_head.0.weight"].shape[0] == 3
+
+
+def test_the_same_classes_keep_the_head() -> None:
+    learnt = small_card(name="ancien")
+    found = adapted_network(small_card(), filled(learnt, 0.25), learnt).state_dict()
+    assert (found["segmentation_head.0.weight"] == 0.25).all()
+
+
+def test_a_new_head_depends_on_the_seed_alone() -> None:
+    learnt, card = small_card(name="ancien"), small_card(head_classes=("a", "b", "c"))
+    heads = [
+        adapted_network(card, filled(learnt, 1.0), learnt, seed=seed).state_dict()["segmentation_head.0.weight"]
+        for seed in (0, 0, 1)
+    ]
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
+
+
+def test_the_first_convolution_takes_each_band_by_its_name() -> None:
+    learnt = small_card(name="ancien")
+    network = build_network(learnt)
+    with torch.no_grad():
+        for place in range(3):
+            network.encoder.conv1.weight[:, place] = place + 1.0  # type: ignore[union-attr,operator]
+    card = small_card(bands=("infrarouge", "bleu", "rouge"))
+    filters = adapted_network(card, network, learnt).state_dict()["encoder.conv1.weight"]
+    assert [filters[:, place].unique().tolist() for place in range(3)] == [[0.0], [3.0], [1.0]]
+
+
+def test_a_new_band_says_nothing_until_it_is_learnt() -> None:
+    learnt, torch_seed = small_card(name="ancien"), torch.Generator().manual_seed(0)
+    network = build_network(learnt).eval()
+    card = small_card(bands=("rouge", "vert", "bleu", "infrarouge"), mean=(0.0,) * 4, std=(1.0,) * 4)
+    x = torch.randn(1, 4, 32, 32, generator=torch_seed)
+    found = adapted_network(card, network, learnt).eval()
+    torch.testing.assert_close(found(x), network(x[:, :3]))
+
+
+def test_bands_that_were_learnt_keep_their_normalisation() -> None:
+    learnt = small_card(name="ancien", mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0))
+    card = small_card(bands=("bleu", "infrarouge"), mean=(50.0, 60.0), std=(7.0, 8.0))
+    found = adapted_card(card, learnt)
+    assert (found.mean, found.std) == ((3.0, 60.0), (6.0, 8.0))
+
+
+def test_weights_of_another_network_are_refused_by_what_differs() -> None:
+    learnt = small_card(name="ancien")
+    with pytest.raises(DataError, match="width 16, but the weights of ancien are of 8"):
+        adapted_network(small_card(width=16), build_network(learnt), learnt)
+
+
+def test_weights_that_know_no_band_of_the_new_model_are_refused() -> None:
+    learnt = small_card(name="ancien")
+    card = small_card(bands=("infrarouge",), mean=(1.0,), std=(1.0,))
+    with pytest.raises(DataError, match="no band of infrarouge is known to ancien, which has rouge, vert, bleu"):
+        adapted_network(card, build_network(learnt), learnt)
+
+
+def test_weights_that_do_not_fit_their_card_are_refused_by_name() -> None:
+    learnt = small_card(name="ancien")
+    with pytest.raises(DataError, match="weights of ancien do not fit at encoder"):
+        adapted_network(
+            small_card(encoder="resnet34"), build_network(learnt), small_card(name="ancien", encoder="resnet34")
+        )
+
+
+def test_a_matrix_in_a_card_comes_back_from_its_file(evaluation: Evaluation, tmp_path: Path) -> None:
+    stated = confusion_of(evaluation, numbering="head", numbers={"Bâtiment": 1, "Pelouse": 2, "Neige": 3})
+    card = small_card(confusion=stated)
+    save_model(build_network(card), card, tmp_path / "m.safetensors")
+    assert read_card(tmp_path / "m.json").confusion == stated

@@ -1,0 +1,152 @@
+"""Patches answered by a network and counted, whatever their size, batch, turn or classes that may win."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ocsge.errors import DataError, ParameterError
+from ocsge.segment.networks import build_network
+from ocsge.segment.samples import ArraySamples, Chosen, class_pixels, normalisation
+from ocsge.segment.scoring import chosen_device, patch_matrices, uses_bf16
+from tests.generated_patches import red_squares, small_card
+
+CPU = torch.device("cpu")
+
+
+class Threshold(nn.Module):
+    """Answers class 1 where the first band is above its mean."""
+
+    stride = 32
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert not any(side % 32 for side in x.shape[2:])
+        return torch.cat([-x[:, :1], x[:, :1]], dim=1)
+
+
+class Westward(nn.Module):
+    """Answers class 1 on the western half, whatever it sees: it knows its left."""
+
+    stride = 32
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        west = torch.linspace(1, -1, x.shape[3]).expand(len(x), 1, *x.shape[2:])
+        return torch.cat([-west, west], dim=1)
+
+
+CARD = small_card(mean=(150.0, 60.0, 60.0))
+
+
+def test_a_rule_that_is_right_fills_the_diagonal() -> None:
+    samples = red_squares(5)
+    matrices = patch_matrices(Threshold(), CARD, samples, batch=2, device=CPU)
+    assert matrices.shape == (5, 2, 2)
+    assert (matrices[:, 0, 1] + matrices[:, 1, 0] == 0).all()
+    np.testing.assert_array_equal(matrices[:, [0, 1], [0, 1]], class_pixels(samples, classes=2))
+
+
+def test_the_batch_changes_nothing() -> None:
+    network = build_network(small_card()).eval()
+    one, three = (patch_matrices(network, small_card(), red_squares(5), batch=batch, device=CPU) for batch in (1, 3))
+    assert abs(one - three).sum() <= 4
+
+
+def test_patches_of_several_sizes_and_of_any_side_are_answered() -> None:
+    parts = [red_squares(1, side=side, seed=side) for side in (64, 40, 40, 33)]
+    samples = ArraySamples([p.pixels[0] for p in parts], [p.labels[0] for p in parts])
+    matrices = patch_matrices(Threshold(), CARD, samples, device=CPU)
+    assert matrices.sum(axis=(1, 2)).tolist() == [64 * 64, 40 * 40, 40 * 40, 33 * 33]
+    assert np.trace(matrices.sum(axis=0)) == matrices.sum()
+
+
+def test_turned_answers_are_put_back_in_place() -> None:
+    turned = patch_matrices(Threshold(), CARD, red_squares(3), device=CPU, turned=True)
+    np.testing.assert_array_equal(turned, patch_matrices(Threshold(), CARD, red_squares(3), device=CPU))
+
+
+def test_turning_takes_away_a_preference_for_one_side() -> None:
+    # the western half is class 1 in the labels; a network that says so for any image loses it once turned
+    pixels, labels = np.full((3, 64, 64), 100, dtype=np.uint8), np.zeros((64, 64), dtype=np.uint8)
+    labels[:, :32] = 1
+    samples = ArraySamples([pixels], [labels])
+    plain, turned = (patch_matrices(Westward(), CARD, samples, device=CPU, turned=turned) for turned in (False, True))
+    assert np.trace(plain[0]) == 64 * 64
+    assert np.trace(turned[0]) < 64 * 64
+
+
+def test_a_class_that_may_not_win_is_never_mapped() -> None:
+    card = small_card(mean=(150.0, 60.0, 60.0), winning_classes=("sombre",))
+    assert patch_matrices(Threshold(), card, red_squares(2), device=CPU)[:, 1].sum() == 0
+
+
+def test_a_network_in_training_stays_in_training() -> None:
+    network = build_network(small_card())
+    patch_matrices(network, small_card(), red_squares(1), device=CPU)
+    assert network.training
+
+
+def test_progress_tells_the_patches_done() -> None:
+    told: list[tuple[int, int]] = []
+    patch_matrices(
+        Threshold(), CARD, red_squares(5), batch=2, device=CPU, progress=lambda done, of: told.append((done, of))
+    )
+    assert told == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_patches_of_other_bands_are_refused() -> None:
+    with pytest.raises(DataError, match="patches of 3 bands for a model of 1"):
+        patch_matrices(Threshold(), small_card(bands=("rouge",), mean=(1.0,), std=(1.0,)), red_squares(1), device=CPU)
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert chosen_device("auto") == CPU
+    with pytest.raises(ParameterError, match="sees no CUDA device"):
+        chosen_device("cuda")
+
+
+def test_the_precision_asked_for_is_used() -> None:
+    assert uses_bf16("bf16", CPU)
+    assert not uses_bf16("fp32", CPU)
+
+
+def test_the_normalisation_is_that_of_all_pixels() -> None:
+    pixels = [np.full((1, 2, 2), value, dtype=np.uint8) for value in (10, 30)]
+    samples = ArraySamples(pixels, [np.zeros((2, 2), dtype=np.uint8)] * 2)
+    assert normalisation(samples) == ((20.0,), (10.0,))
+
+
+def test_a_band_that_says_nothing_has_no_normalisation() -> None:
+    samples = ArraySamples([np.zeros((2, 4, 4), dtype=np.uint8)], [np.zeros((4, 4), dtype=np.uint8)])
+    with pytest.raises(DataError, match=r"bands \[1, 2\] hold one value"):
+        normalisation(samples)
+    with pytest.raises(DataError, match="no patch"):
+        normalisation(ArraySamples([], []))
+
+
+def test_class_pixels_are_counted_by_patch_without_those_ignored() -> None:
+    labels = np.array([[0, 1], [1, 255]], dtype=np.uint8)
+    samples = ArraySamples([np.zeros((1, 2, 2), dtype=np.uint8)] * 2, [labels, labels * 0])
+    assert class_pixels(samples, classes=2).tolist() == [[1, 2], [4, 0]]
+
+
+def test_a_label_that_is_no_class_is_refused_with_its_patch() -> None:
+    samples = ArraySamples([np.zeros((1, 2, 2), dtype=np.uint8)], [np.full((2, 2), 7, dtype=np.uint8)])
+    with pytest.raises(DataError, match="patch 0: label 7 of 2 classes"):
+        class_pixels(samples, classes=2)
+
+
+def test_samples_held_in_memory_go_together() -> None:
+    with pytest.raises(DataError, match="give one mask a patch"):
+        ArraySamples([np.zeros((1, 2, 2), dtype=np.uint8)], [])
+    with pytest.raises(DataError, match="patch 0: pixels"):
+        ArraySamples([np.zeros((1, 2, 2), dtype=np.uint8)], [np.zeros((3, 3), dtype=np.uint8)])
+
+
+def test_chosen_patches_keep_their_names_and_the_order_of_their_indices() -> None:
+    samples = red_squares(4)
+    chosen = Chosen(samples, (3, 1))
+    assert [chosen.name(i) for i in range(len(chosen))] == ["patch 3", "patch 1"]
+    np.testing.assert_array_equal(chosen.read(1)[0], samples.pixels[1])
