@@ -18,21 +18,22 @@ torch.set_num_threads(1)
 
 IMAGERY = ("rouge", "vert", "bleu", "infrarouge")
 SMALL = {
-    "unet": ("resnet18", 8),
-    "fpn": ("resnet18", 8),
-    "deeplabv3": ("resnet18", 8),
-    "deeplabv3plus": ("resnet18", 8),
-    "upernet": ("swin_tiny", 16),
+    "unet": ("unet", "resnet18", 8),
+    "unet-mit": ("unet", "mit_b0", 8),
+    "fpn": ("fpn", "resnet18", 8),
+    "deeplabv3": ("deeplabv3", "resnet18", 8),
+    "deeplabv3plus": ("deeplabv3plus", "resnet18", 8),
+    "upernet": ("upernet", "swin_tiny", 16),
 }
-"""Encoder and width of a small network of each architecture."""
+"""Architecture, encoder and width of small networks of every kind."""
 
 
-def small_card(architecture: str = "unet", **changed: Any) -> ModelCard:
+def small_card(kind: str = "unet", **changed: Any) -> ModelCard:
     """Return the card of a small model of three bands and two classes."""
-    encoder, width = SMALL[architecture]
+    architecture, encoder, width = SMALL[kind]
     bands = changed.pop("bands", IMAGERY[:3])
     stated: dict[str, Any] = {
-        "name": f"small-{architecture}",
+        "name": f"small-{kind}",
         "family": "ocsge",
         "architecture": architecture,
         "encoder": encoder,

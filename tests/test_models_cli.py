@@ -44,7 +44,7 @@ def test_list_names_every_model_with_bands_classes_and_figures() -> None:
     (line,) = [line for line in shown.splitlines() if RGB.replace("rgb", "rgbie") in line]
     for fact in ("RVBIE", "15", "76.37", "58.63", "yes"):
         assert fact in line
-    (line,) = [line for line in shown.splitlines() if "mitb5" in line]
+    (line,) = [line for line in shown.splitlines() if "convnextv2tiny" in line]
     assert "no" in line.split()
 
 
@@ -163,8 +163,8 @@ def test_fetch_writes_the_file_its_card_and_its_hash(tmp_path: Path, monkeypatch
 
 
 def test_a_model_that_cannot_be_run_is_not_downloaded(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="Mix Transformer encoders"):
-        run("fetch", "FLAIR-INC_rgb_15cl_mitb5-unet", "--into", tmp_path)
+    with pytest.raises(ParameterError, match="ConvNeXt V2 encoders"):
+        run("fetch", "FLAIR-HUB_LC-A_IR_convnextv2tiny-upernet", "--into", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,20 +9,21 @@ import torch
 from segment_models import SMALL, elevation_card, pixels, scores, small_card, small_network
 
 from ocsge.errors import DataError
+from ocsge.segment.model_card import ModelCard
 from ocsge.segment.networks import ARCHITECTURES, build_network
 from ocsge.segment.networks.resnet import ResNetEncoder
 from ocsge.segment.networks.swin import FORMS, join_windows, region_mask, relative_positions, split_windows
 from ocsge.segment.published import published_models
 
-OVERHEAD_BYTES = 120_000
-"""What a file of weights holds besides: names, and the weights of the classes in training."""
+ENTRY_BYTES = (340, 400)
+"""What torch writes for each weight besides its numbers: its name, twice, its shape, alignment."""
 
 
 def weight_bytes(network: torch.nn.Module) -> int:
     return sum(t.numel() * t.element_size() for t in network.state_dict().values())
 
 
-@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
+@pytest.mark.parametrize("architecture", list(SMALL))
 def test_a_network_answers_each_class_at_each_pixel(architecture: str) -> None:
     card = small_card(architecture)
     found = scores(small_network(card), pixels(card))
@@ -30,7 +31,7 @@ def test_a_network_answers_each_class_at_each_pixel(architecture: str) -> None:
     assert bool(torch.isfinite(found).all())
 
 
-@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
+@pytest.mark.parametrize("architecture", list(SMALL))
 def test_a_network_takes_sides_that_are_multiples_of_its_stride_and_need_not_be_equal(architecture: str) -> None:
     card = small_card(architecture)
     network = small_network(card)
@@ -39,14 +40,14 @@ def test_a_network_takes_sides_that_are_multiples_of_its_stride_and_need_not_be_
     assert 64 % int(network.stride) == 0  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
+@pytest.mark.parametrize("architecture", list(SMALL))
 def test_an_image_of_a_batch_is_answered_as_if_it_were_alone(architecture: str) -> None:
     card = small_card(architecture)
     network, x = small_network(card), pixels(card)
     torch.testing.assert_close(scores(network, x)[1:], scores(network, x[1:]), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
+@pytest.mark.parametrize("architecture", list(SMALL))
 def test_every_weight_of_a_network_is_trained(architecture: str) -> None:
     network = small_network(small_card(architecture)).train()
     network(pixels(small_card(architecture))).square().mean().backward()
@@ -65,8 +66,8 @@ def test_a_published_file_has_the_size_of_the_weights_of_our_network(name: str) 
     assert published.size_bytes is not None
     with torch.device("meta"):
         network = build_network(published.card)
-    extra = published.size_bytes - weight_bytes(network)
-    assert 0 < extra < OVERHEAD_BYTES
+    least, most = ENTRY_BYTES
+    assert least < (published.size_bytes - weight_bytes(network)) / len(network.state_dict()) < most
 
 
 def test_one_more_band_is_one_more_layer_of_the_first_convolution_of_the_published_files() -> None:
@@ -121,7 +122,7 @@ def test_a_swin_that_inferred_can_be_trained_after() -> None:
     assert all(weight.grad is not None for weight in network.parameters())
 
 
-@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
+@pytest.mark.parametrize("architecture", list(SMALL))
 def test_a_network_runs_in_bfloat16_and_channels_last(architecture: str) -> None:
     card = small_card(architecture)
     network = small_network(card)
@@ -148,7 +149,7 @@ def test_elevation_elsewhere_than_after_the_imagery_is_refused(bands: tuple[str,
 
 def test_an_unknown_architecture_or_encoder_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(DataError, match="deeplabv3, deeplabv3plus, fpn, unet, upernet"):
-        build_network(small_card(architecture="unet").__class__(**{**as_stated(), "architecture": "linknet"}))
+        build_network(ModelCard(**{**as_stated(), "architecture": "linknet"}))
     with pytest.raises(DataError, match="unet has no encoder 'swin_tiny'; one of resnet18, resnet34"):
         build_network(small_card(encoder="swin_tiny"))
 
@@ -159,4 +160,4 @@ def as_stated() -> dict[str, object]:
 
 
 def test_every_architecture_has_a_small_network_in_the_tests() -> None:
-    assert set(SMALL) == set(ARCHITECTURES)
+    assert {architecture for architecture, _, _ in SMALL.values()} == set(ARCHITECTURES)

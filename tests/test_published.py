@@ -68,7 +68,6 @@ def test_the_documentation_states_the_figures_of_the_catalogue() -> None:
 def test_a_model_that_is_not_built_here_says_why() -> None:
     unsupported = {name for name, p in published_models().items() if p.unsupported}
     assert {name.split("_")[-1] for name in unsupported} == {
-        "mitb5-unet",
         "convnextv2tiny-upernet",
         "convnextv2base-upernet",
     }
@@ -115,8 +114,8 @@ def test_a_file_that_nothing_tells_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_that_cannot_be_run_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="mitb5-unet cannot be run: Mix Transformer encoders"):
-        card_for(tmp_path / "w.pth", model="FLAIR-INC_rgb_15cl_mitb5-unet")
+    with pytest.raises(DataError, match="convnextv2base-upernet cannot be run: ConvNeXt V2 encoders"):
+        card_for(tmp_path / "w.pth", model="FLAIR-HUB_LC-A_IR_convnextv2base-upernet")
 
 
 def test_a_card_beside_that_contradicts_its_family_is_refused(tmp_path: Path) -> None:

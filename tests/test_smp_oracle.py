@@ -69,6 +69,12 @@ def test_a_network_on_a_resnet_answers_as_smp(architecture: str, encoder: str) -
     assert double < 1e-10
 
 
+def test_a_unet_on_a_mix_transformer_answers_as_smp() -> None:
+    single, double = differences("unet", "mit_b5", bands=3, side=128)
+    assert single < 1e-5
+    assert double < 1e-10
+
+
 @pytest.mark.parametrize(("encoder", "side"), [("swin_tiny", 256), ("swin_small", 256), ("swin_base", 512)])
 def test_upernet_on_a_swin_answers_as_smp(encoder: str, side: int) -> None:
     single, double = differences("upernet", encoder, bands=3, side=side, img_size=side)

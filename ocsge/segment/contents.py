@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import TYPE_CHECKING
 
+from ocsge.segment.networks.mit import DEPTHS
 from ocsge.segment.networks.resnet import BLOCKS
 from ocsge.segment.networks.swin import FORMS
 
@@ -26,7 +27,7 @@ ARCHITECTURE_MARKS = {
 """A weight that only this architecture has; the first that is found tells."""
 
 ENCODER_MARKS = {
-    "mit (SegFormer)": "encoder.patch_embed1.proj.weight",
+    "mit": "encoder.patch_embed1.proj.weight",
     "convnext": "encoder.model.stem_0.weight",
     "resnet50 or deeper": "encoder.layer1.0.conv3.weight",
     "resnet": "encoder.conv1.weight",
@@ -34,7 +35,7 @@ ENCODER_MARKS = {
 }
 """A weight that only encoders of this kind have; the first that is found tells."""
 
-FIRST_CONVOLUTIONS = tuple(ENCODER_MARKS[kind] for kind in ("mit (SegFormer)", "convnext", "resnet", "swin"))
+FIRST_CONVOLUTIONS = tuple(ENCODER_MARKS[kind] for kind in ("mit", "convnext", "resnet", "swin"))
 HEAD = "segmentation_head.0.weight"
 
 
@@ -72,9 +73,10 @@ def contents_of(state: Mapping[str, Tensor]) -> Contents:
 
 def _encoder(state: Mapping[str, Tensor]) -> str | None:
     kind = next((kind for kind, mark in ENCODER_MARKS.items() if mark in state), None)
-    if kind == "resnet":
-        blocks = _counts(state, r"encoder\.layer(\d)\.(\d+)\.")
-        return next((name for name, known in BLOCKS.items() if known == blocks), f"resnet of {_dashed(blocks)} blocks")
+    if kind in {"resnet", "mit"}:
+        pattern, forms = (r"encoder\.layer", BLOCKS) if kind == "resnet" else (r"encoder\.block", DEPTHS)
+        blocks = _counts(state, rf"{pattern}(\d)\.(\d+)\.")
+        return next((name for name, known in forms.items() if known == blocks), f"{kind} of {_dashed(blocks)} blocks")
     if kind == "swin":
         depths = _counts(state, r"encoder\.model\.layers_(\d)\.blocks\.(\d+)\.")
         table = state.get("encoder.model.layers_0.blocks.0.attn.relative_position_bias_table")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ocsge.errors import DataError
 from ocsge.segment.networks.deeplabv3 import DeepLabV3, DeepLabV3Plus
 from ocsge.segment.networks.fpn import FPN
+from ocsge.segment.networks.mit import DEPTHS
 from ocsge.segment.networks.resnet import BLOCKS
 from ocsge.segment.networks.swin import FORMS
 from ocsge.segment.networks.unet import UNet
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ocsge.segment.model_card import ModelCard
 
 ARCHITECTURES = {
-    "unet": (UNet, tuple(BLOCKS)),
+    "unet": (UNet, (*BLOCKS, *DEPTHS)),
     "fpn": (FPN, tuple(BLOCKS)),
     "deeplabv3": (DeepLabV3, tuple(BLOCKS)),
     "deeplabv3plus": (DeepLabV3Plus, tuple(BLOCKS)),

@@ -1,4 +1,4 @@
-"""U-Net (Ronneberger and others, 2015) on a ResNet encoder, with the weight names of FLAIR's checkpoints."""
+"""U-Net (Ronneberger and others, 2015) on a ResNet or a mix transformer, with FLAIR's names of the weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ocsge.segment.networks.mit import DEPTHS, MixTransformerEncoder
 from ocsge.segment.networks.resnet import ResNetEncoder
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ class UNetDecoder(nn.Module):
 
 
 class UNet(nn.Module):
-    """U-Net on a ResNet: scores of each class at each pixel.
+    """U-Net: scores of each class at each pixel.
 
     Parameters
     ----------
     encoder
-        ``resnet18`` or ``resnet34``.
+        ``resnet18``, ``resnet34``, ``mit_b0`` or ``mit_b5``.
     bands, classes
         Input channels and channels of the head.
     width
@@ -82,7 +83,8 @@ class UNet(nn.Module):
 
     def __init__(self, *, encoder: str, bands: int, classes: int, width: int = 64) -> None:
         super().__init__()
-        self.encoder = ResNetEncoder(encoder, bands=bands, width=width)
+        kind = MixTransformerEncoder if encoder in DEPTHS else ResNetEncoder
+        self.encoder = kind(encoder, bands=bands, width=width)
         self.decoder = UNetDecoder(self.encoder.out_channels, width=width)
         self.segmentation_head = nn.Sequential(nn.Conv2d(self.decoder.out_channels, classes, 3, padding=1))
 
