@@ -12,7 +12,7 @@ import streamlit as st
 
 from app import polygon_list, readings
 from app.places import Bounds, Place, bounds_of, place_of
-from app.routes import communes_url, map_url
+from app.routes import map_url
 from app.tiles import needs_tiles, tiles_url
 from app.ui import french, maps, palettes
 from app.ui.law import rules_at, rules_of
@@ -148,8 +148,7 @@ def draw(view: View) -> str | None:
     chosen = _chosen(key)
     place = _place(view.path, chosen) if chosen else None
     frame = maps.Frame(
-        commune=here.code,
-        communes_url=communes_url(here.results),
+        outline=readings.outline(here.results, here.code),
         bounds=_sight(view, key, place),
         aim=place.outline if place else None,
         basemap=view.basemap,

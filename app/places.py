@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +25,10 @@ Bounds = tuple[float, float, float, float]
 """West, south, east, north, degrees."""
 
 _DEGREES = 4326
-_MOST_POINTS = 500
+_MOST_POINTS, _OUTLINE_POINTS = 500, 250
 _DECIMALS = 6
+_OUTLINE_TOLERANCES = tuple(2.0**power * 1e-5 for power in range(12))
+"""Degrees, from about a metre on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,33 @@ def place_of(path: Path, polygon_id: str) -> Place | None:
     outline = _in_degrees(_simple(shape), about["crs"])
     rounded = shapely.transform(outline, lambda points: points.round(_DECIMALS))
     return Place(bounds=_extent(_in_degrees(shape, about["crs"])), outline=json.loads(shapely.to_geojson(rounded)))
+
+
+def commune_outline(path: Path, commune: str) -> dict[str, Any] | None:
+    """Return the limit of a commune from the map file of all of them, in some hundreds of points, as GeoJSON.
+
+    None when the file does not hold the commune.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read: removed meanwhile with its version, or cut.
+    """
+    try:
+        with gzip.open(path) as stream:
+            features = json.load(stream)["features"]
+    except (OSError, EOFError, zlib.error, ValueError, KeyError) as error:
+        raise _unreadable(path, error) from error
+    found = next((one["geometry"] for one in features if one["properties"]["code"] == commune), None)
+    if found is None:
+        return None
+    shape = shapely.from_geojson(json.dumps(found))
+    for tolerance in _OUTLINE_TOLERANCES:
+        drawn = shapely.simplify(shape, tolerance)
+        if shapely.get_num_coordinates(drawn) <= _OUTLINE_POINTS:
+            break
+    outline: dict[str, Any] = json.loads(shapely.to_geojson(drawn))
+    return outline
 
 
 def _about(path: Path) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from app.imports import Imports
+from app.places import commune_outline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +39,11 @@ def changes(results: Results, commune: str, pair: tuple[int, int], *, most: int)
 def table(results: Results, name: str, commune: str) -> pd.DataFrame:
     """Return the rows of a commune of :meth:`Results.table`, read once."""
     return _table(results.id, name, commune, results)
+
+
+def outline(results: Results, commune: str) -> dict[str, Any] | None:
+    """Return the limit of a commune for its map, read once; None when the version draws none."""
+    return _outline(results.id, commune, results)
 
 
 def enaf(workspace: Path) -> Import | None:
@@ -86,3 +92,9 @@ def _enaf(workspace: str, stamp: str, _imports: Imports) -> Import | None:  # no
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _official(workspace: str, stamp: str, _imports: Imports) -> tuple[OfficialFigures, Import] | None:  # noqa: ARG001
     return _imports.official()
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _outline(version: str, commune: str, _results: Results) -> dict[str, Any] | None:  # noqa: ARG001
+    path = _results.communes_file()
+    return None if path is None else commune_outline(path, commune)

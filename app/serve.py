@@ -20,6 +20,7 @@ if (_HERE := str(Path(__file__).parent)) in sys.path:
     sys.path.append(_HERE)  # absent from it, Streamlit would put it first again at each run
 
 from app.hosts import OF_THIS_MACHINE, OwnHosts
+from app.preload import PreloadMap
 from app.routes import ROUTES
 
 _OF_PAGES = ("altair", "pydeck", "app.map_page", "app.ui.charts", "app.ui.composition", "app.ui.state")
@@ -33,4 +34,8 @@ def _warm() -> None:
 
 Thread(target=_warm, name="warm", daemon=True).start()
 _NAMES = st.get_option("server.allowedHosts") or OF_THIS_MACHINE
-app = st.App(Path(__file__).with_name("main.py"), routes=ROUTES, middleware=[Middleware(OwnHosts, names=_NAMES)])
+app = st.App(
+    Path(__file__).with_name("main.py"),
+    routes=ROUTES,
+    middleware=[Middleware(OwnHosts, names=_NAMES), Middleware(PreloadMap)],
+)

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from ocsge.rules import Rules
 
 TOLERANCE_M = 1.0
-"""How far the border of a polygon may move on a map."""
+"""How far the border of a polygon may move on a map, at first."""
+MOST_POINTS = 800_000
+"""Points that the polygons of a map may have in all; beyond, the tolerance doubles. A browser without graphics card
+reads and draws as many in some seconds."""
 COMMUNES_TOLERANCE_M = 0.5
 """The same of a commune's outline, at first."""
 COMMUNE_BYTES = 1_150
@@ -77,7 +80,7 @@ def polygons_geojson(polygons: gpd.GeoDataFrame, *, rules: Rules) -> bytes:
         "u": _written(drawn["code_us"], usages),
         "s": _written([area(m2) for m2 in drawn["area_m2"]]),
     }
-    return _collection(properties, _in_degrees(_simplified(drawn.geometry, TOLERANCE_M)))
+    return _collection(properties, _in_degrees(_light_polygons(drawn.geometry)))
 
 
 def changes_geojson(changes: gpd.GeoDataFrame, *, rules: Rules) -> bytes:
@@ -111,7 +114,7 @@ def changes_geojson(changes: gpd.GeoDataFrame, *, rules: Rules) -> bytes:
         properties[f"l{when}"] = _written(drawn[f"code_cs_{when}"], covers)
         properties[f"u{when}"] = _written(drawn[f"code_us_{when}"], usages)
     properties["s"] = _written([area(m2) for m2 in drawn["area_m2"]])
-    return _collection(properties, _in_degrees(_simplified(drawn.geometry, TOLERANCE_M)))
+    return _collection(properties, _in_degrees(_light_polygons(drawn.geometry)))
 
 
 def communes_geojson(outlines: Sequence[gpd.GeoDataFrame], stock: pd.DataFrame, flow: pd.DataFrame) -> bytes:
@@ -152,6 +155,15 @@ def _light_outlines(shapes: list[gpd.GeoSeries]) -> list[str]:
         if sum(map(len, written)) <= max(COMMUNE_BYTES * len(written), FEW_BYTES):
             break
     return written
+
+
+def _light_polygons(shapes: gpd.GeoSeries) -> gpd.GeoSeries:
+    """Return polygons of at most :data:`MOST_POINTS` points together, or as few as doublings make them."""
+    for doublings in range(_MOST_DOUBLINGS):
+        shapes = _simplified(shapes, TOLERANCE_M * 2**doublings)
+        if shapely.get_num_coordinates(shapes.to_numpy()).sum() <= MOST_POINTS:
+            break
+    return shapes
 
 
 def _labels(rules: Rules) -> tuple[dict[str, str], dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -139,9 +140,14 @@ def test_another_measure_ranks_anew(communes: Path) -> None:
     assert order.loc["12004", "Net (ha)"] == STOCKS["12004"][1] - STOCKS["12004"][0]
 
 
+def commands_of(app: AppTest) -> str:
+    """Return the commands that a page gives to copy."""
+    return " ".join(unescape(block.proto.body) for block in app.get("html") if "<pre" in block.proto.body)
+
+
 def test_the_comparison_says_how_to_import_what_is_missing(communes: Path) -> None:
     app = page("comparer", insee="12001")
-    assert any("ocsge import portal" in block.value for block in app.code)
+    assert "ocsge import portal" in commands_of(app)
     assert "ocsge import membership" in said(app)
 
 
@@ -188,12 +194,12 @@ def test_the_command_to_import_names_the_workspace_as_a_shell_reads_it(
 ) -> None:
     monkeypatch.setenv(NAME_VARIABLE, "mes données")
     for name in ("comparer", "trajectoire"):
-        assert any("--workspace 'mes données'" in block.value for block in page(name, insee="12001").code)
+        assert "--workspace 'mes données'" in commands_of(page(name, insee="12001"))
 
 
 def test_without_import_the_trajectory_says_how_to_import(communes: Path) -> None:
     app = page("trajectoire", insee="12001")
-    assert any("ocsge import enaf" in block.value for block in app.code)
+    assert "ocsge import enaf" in commands_of(app)
     assert texts.TWO_MEASURES in said(app)
     assert [metric.value for metric in app.metric] == ["+3,00\u202fha", "+1,00\u202fha"]
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+import shapely
 
-from app.places import bounds_of, place_of
+from app.places import bounds_of, commune_outline, place_of
 from app.results import Results
 from app.ui import maps, palettes
 from app.ui.legend import legend
 from app.ui.pourquoi import change_lines, panel, polygon_lines, verdict
+from ocsge.errors import DataError
 from ocsge.rules import load_rules
 from ocsge.styles import CHANGE_STATES, change_style
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ocsge.derivation import Derivation
 
 CODE = "12001"
@@ -29,7 +35,7 @@ EVERY = {
 
 
 def frame(**changes: Any) -> maps.Frame:
-    given = {"commune": CODE, "communes_url": "/c.geojson", "bounds": (2.0, 44.0, 2.1, 44.1), **changes}
+    given = {"outline": SQUARE, "bounds": (2.0, 44.0, 2.1, 44.1), **changes}
     return maps.Frame(**given)
 
 
@@ -65,9 +71,11 @@ def test_a_map_is_described_in_less_than_20_kb_with_every_class() -> None:
         assert len(deck.to_json().encode()) <= 20_000
 
 
-def test_geometry_comes_by_address_from_this_server_and_nothing_from_elsewhere() -> None:
+def test_polygons_come_by_address_from_this_server_and_nothing_from_elsewhere() -> None:
     for deck in decks():
-        assert all(layer["data"].startswith("/") for layer in spec(deck)["layers"])
+        layers = {layer["id"]: layer["data"] for layer in spec(deck)["layers"]}
+        assert layers.pop(maps.COMMUNE)["geometry"] == SQUARE
+        assert all(address.startswith("/") for address in layers.values())
         assert "//" not in deck.to_json()
 
 
@@ -256,6 +264,39 @@ def test_the_village_spans_400_m_and_its_car_park_lies_in_the_south_west(village
     assert (place.bounds[3] - place.bounds[1]) * 111_195 == pytest.approx(60, rel=0.02)
     assert place.bounds[0] - west < (east - west) / 4
     assert place.bounds[1] - south < (north - south) / 4
+
+
+def test_the_limit_of_the_village_is_that_of_the_map_of_communes(village_pair: Derivation) -> None:
+    results = Results(village_pair.version)
+    path = results.communes_file()
+    assert path is not None
+    limit = shapely.from_geojson(json.dumps(commune_outline(path, CODE)))
+    assert shapely.get_num_coordinates(limit) <= 250
+    assert limit.bounds == pytest.approx(bounds_of(results.polygons_path(CODE, 2022)), abs=2e-5)
+    assert commune_outline(path, "99999") is None
+
+
+def test_a_limit_of_very_many_points_is_told_in_some_hundreds(tmp_path: Path) -> None:
+    turn = np.linspace(0, 2 * np.pi, 5_000)
+    ring = np.column_stack([2 + 0.05 * np.cos(turn), 44 + 0.05 * np.sin(turn)]).tolist()
+    shape = {"type": "Polygon", "coordinates": [ring]}
+    path = tmp_path / "communes.geojson.gz"
+    feature = {"type": "Feature", "properties": {"code": CODE}, "geometry": shape}
+    path.write_bytes(gzip.compress(json.dumps({"features": [feature]}).encode()))
+    limit = shapely.from_geojson(json.dumps(commune_outline(path, CODE)))
+    assert 30 < shapely.get_num_coordinates(limit) <= 250
+    assert limit.area == pytest.approx(np.pi * 0.05**2, rel=0.01)
+
+
+def test_a_cut_map_of_communes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "communes.geojson.gz"
+    path.write_bytes(gzip.compress(b'{"features": []}')[:-6])
+    with pytest.raises(DataError, match="cannot be read"):
+        commune_outline(path, CODE)
+
+
+def test_a_map_without_a_known_limit_is_drawn_without_it() -> None:
+    assert [layer["id"] for layer in spec(decks(outline=None)[0])["layers"]] == [maps.POLYGONS]
 
 
 def test_a_polygon_that_is_not_there_has_no_place(village_pair: Derivation) -> None:

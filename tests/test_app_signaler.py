@@ -102,7 +102,8 @@ def test_accepting_says_what_to_derive_again_and_withdrawing_too(
         assert not app.exception
         assert app.success[0].value == f"c0001\u202f: {said}."
         assert any(f"commune {CODE}, millésime {LAST}" in str(block.proto.body) for block in app.get("html"))
-        assert app.code[0].value.endswith(f"--millesime {LAST} --workspace {workspace.name}"), "to be copied"
+        told = " ".join(block.proto.body for block in app.get("html") if "<pre" in block.proto.body)
+        assert f"--millesime {LAST} --workspace {workspace.name}</code>" in told, "to be copied"
         assert app.dataframe[0].value["Statut"].tolist() == [said]
 
 

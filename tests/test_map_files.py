@@ -14,6 +14,7 @@ import shapely
 from shapely.affinity import translate
 from village import CAR_PARK_M2, CODE, FIRST, LAST, NOM, SIDE
 
+from ocsge import map_files
 from ocsge.errors import CrsError
 from ocsge.french import area
 from ocsge.map_files import COMMUNE_BYTES, FEW_BYTES, changes_geojson, communes_geojson, polygons_geojson
@@ -267,3 +268,18 @@ def test_the_map_of_communes_names_the_commune_of_the_version(village_alone: Der
     assert feature["properties"]["stock"] == pytest.approx(row["stock_ha"], abs=1e-4)
     assert feature["properties"]["p"] is None
     assert projected([feature]).iloc[0].area == pytest.approx(SIDE**2, rel=0.02)
+
+
+def test_polygons_of_very_many_points_lose_as_many_as_it_takes_and_still_share_their_borders(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = star(4_000)
+    halves = [whole.intersection(shapely.box(LEFT - 9e3, BOTTOM - 9e3, LEFT, BOTTOM + 9e3))]
+    halves.append(whole.difference(halves[0]))
+    table, law = states(halves), load_rules()
+    points = len(shapely.get_coordinates(projected(features(polygons_geojson(table, rules=law)))))
+    monkeypatch.setattr(map_files, "MOST_POINTS", points // 3)
+    lighter = projected(features(polygons_geojson(table, rules=law)))
+    assert len(shapely.get_coordinates(lighter)) <= points // 3
+    assert lighter.iloc[0].intersection(lighter.iloc[1]).area < 1.0, "neighbours neither overlap nor part"
+    assert lighter.union_all().area == pytest.approx(whole.area, rel=0.02)

@@ -1,7 +1,7 @@
 """Build the maps: pure functions from addresses and colours to a pydeck map, whose geometry the browser fetches.
 
-No geometry enters the description of a map, but the simplified limit of the one polygon that the page explains:
-Streamlit sends and parses that description at every run of a page.
+No geometry enters the description of a map, but two simplified limits, of the commune and of the one polygon that the
+page explains: Streamlit sends and parses that description at every run of a page.
 """
 
 from __future__ import annotations
@@ -43,11 +43,8 @@ _TOOLTIP_STYLE = {
 class Frame:
     """What a map shows beside its subject."""
 
-    commune: str
-    """INSEE code of the commune whose limit is drawn."""
-
-    communes_url: str
-    """Address of the limits of the communes."""
+    outline: Mapping[str, Any] | None
+    """GeoJSON geometry, simplified, of the limit of the commune; None when it is not known."""
 
     bounds: Bounds
     """What is in sight at first."""
@@ -149,20 +146,11 @@ def widened(bounds: Bounds, metres: float = 120) -> Bounds:
 
 
 def _deck(subjects: list[pydeck.Layer], frame: Frame, tooltip: str) -> pydeck.Deck:
-    limit = pydeck.Layer(
-        "GeoJsonLayer",
-        id=COMMUNE,
-        data=frame.communes_url,
-        pickable=False,
-        filled=False,
-        stroked=True,
-        get_line_color=[*rgb(OUTLINE), _OPAQUE],
-        get_line_width=f"properties.code=='{frame.commune}'?2:0",
-        line_width_units=_PIXELS,
-    )
-    layers = [*subjects, limit]
+    layers = [*subjects]
+    if frame.outline is not None:
+        layers.append(_limit(COMMUNE, frame.outline, OUTLINE, width_px=2))
     if frame.aim is not None:
-        layers.append(_aim(frame.aim))
+        layers.append(_limit(AIM, frame.aim, SELECTED, width_px=4))
     # without a background map no style is named: naming one, even None, brings that of a foreign server back
     ground: dict[str, Any] = {"map_provider": None}
     if frame.basemap is not None:
@@ -201,16 +189,17 @@ def _source(url: str) -> dict[str, Any]:
     return {"type": "GeoJsonLayer", "data": url}
 
 
-def _aim(geometry: Mapping[str, Any]) -> pydeck.Layer:
+def _limit(name: str, geometry: Mapping[str, Any], colour: str, *, width_px: int) -> pydeck.Layer:
+    """Return the layer of one line around a geometry, which cannot be clicked."""
     return pydeck.Layer(
         "GeoJsonLayer",
-        id=AIM,
+        id=name,
         data={"type": "Feature", "properties": {}, "geometry": geometry},
         pickable=False,
         filled=False,
         stroked=True,
-        get_line_color=[*rgb(SELECTED), _OPAQUE],
-        get_line_width=4,
+        get_line_color=[*rgb(colour), _OPAQUE],
+        get_line_width=width_px,
         line_width_units=_PIXELS,
     )
 

@@ -11,7 +11,7 @@ from app import readings
 from app.imports import Imports
 from app.results import Results, workspace_name, workspace_path
 from app.routes import communes_url
-from app.ui import downloads, french, state, texts
+from app.ui import commands, downloads, french, state, texts
 from app.ui.choropleth import MEASURES, bands, choropleth, legend_html, measured, outlines_bounds
 from app.ui.comparison import epci_sums, ranked, side_by_side, similar, with_official
 from ocsge.errors import DataError
@@ -168,7 +168,7 @@ def drawn_official() -> None:
     if found is None:
         st.info("Aucun chiffre officiel importé.", icon=":material/upload_file:")
         st.markdown("Téléchargez l'export national du portail de l'artificialisation, par commune, puis lancez :")
-        st.code(f"ocsge import portal export.csv --workspace {shlex.quote(workspace_name())}", language=None)
+        commands.show(f"ocsge import portal export.csv --workspace {shlex.quote(workspace_name())}")
         return
     stocks, flows, file = found
     if stocks.empty:

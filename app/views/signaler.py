@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import corrections, polygon_list
 from app.results import workspace_name, workspace_path
-from app.ui import downloads, french, signal, state, texts
+from app.ui import commands, downloads, french, signal, state, texts
 from app.ui.law import rules_at
 from ocsge.errors import OcsgeError
 
@@ -152,7 +152,7 @@ if decided is not None:
             lines = "".join(f"<li>{escape(text)}</li>" for text in signal.to_derive(concerned))
             st.html(f"<p>À dériver de nouveau pour que les chiffres en tiennent compte\u202f:</p><ul>{lines}</ul>")
             if again := signal.commands(concerned, workspace_name()):
-                st.code("\n".join(again), language=None)
+                commands.show("\n".join(again))
                 st.caption("Ajoutez-y les options de la première dérivation (CoSIA, règles), s'il y en avait.")
     except OcsgeError as error:
         st.error(corrections.why_refused(error), icon=":material/error:")

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import readings
 from app.results import workspace_name, workspace_path
-from app.ui import charts, downloads, enaf, french, state, texts
+from app.ui import charts, commands, downloads, enaf, french, state, texts
 from app.ui.law import rules_at
 from ocsge.errors import DataError
 from ocsge.zan import trajectory
@@ -36,7 +36,7 @@ def imported() -> Import | None:
             "Téléchargez la table par commune du Cerema (consommation d'espaces naturels, agricoles et forestiers), "
             "puis lancez :"
         )
-        st.code(f"ocsge import enaf conso.csv --workspace {shlex.quote(workspace_name())}", language=None)
+        commands.show(f"ocsge import enaf conso.csv --workspace {shlex.quote(workspace_name())}")
     return kept
 
 
