@@ -59,5 +59,6 @@ def _kept(file: Path, workspace: Path, kind: ImportKind) -> Any:
 
     kept = import_file(file, workspace, kind=kind)
     communes = kept.table["commune_code"].nunique() if kind == "enaf" else len(kept.table)
-    click.echo(f"{communes} communes of {file.name} kept in {workspace / 'imports'}")
+    word = "commune" if communes == 1 else "communes"
+    click.echo(f"{communes} {word} of {file.name} kept in {workspace / 'imports'}")
     return kept.table
