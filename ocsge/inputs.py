@@ -15,7 +15,15 @@ from ocsge.covers import cover_layers
 from ocsge.errors import CodeError, DataError, LayerError, ParameterError, RasterError
 from ocsge.layers import LayerRead, ReadReport, read_layer
 from ocsge.products.confusion import Confusion, confusion_beside, read_confusion
-from ocsge.products.cosia import RasterTile, meets, overlap_warning, place_tiles, raster_files
+from ocsge.products.cosia import (
+    MODEL_TAG,
+    NUMBERING_TAG,
+    RasterTile,
+    meets,
+    overlap_warning,
+    place_tiles,
+    raster_files,
+)
 from ocsge.publish import file_sha256
 from ocsge.usage import usage_layers
 from ocsge.vector_files import EXTENSIONS
@@ -36,8 +44,6 @@ COMMUNES, RASTER, VECTOR, ZONE = (
     "cosia:vector",
     "ocs_ge:zone_construite",
 )
-NUMBERING_TAG, MODEL_TAG = "OCSGE_NUMBERING", "OCSGE_MODEL"
-"""Tags by which a raster says its own numbering system, and the model that made it."""
 _VECTOR_NUMBERING = "cosia_vector_numero"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,35 @@ def change_style() -> LayerStyle:
     return LayerStyle(name="changement", qml=_categorised('"etat"', categories))
 
 
+def class_raster_style(classes: Sequence[tuple[int, str, str]]) -> LayerStyle:
+    """Return the style of a raster of classes.
+
+    Parameters
+    ----------
+    classes
+        (value, French label, colour ``#rrggbb``) of each, in the order of the legend.
+    """
+    root = ET.Element("qgis", version="3.34.0", styleCategories="Symbology")
+    renderer = ET.SubElement(
+        ET.SubElement(root, "pipe"),
+        "rasterrenderer",
+        type="paletted",
+        band="1",
+        opacity="1",
+        alphaBand="-1",
+        nodataColor="",
+    )
+    palette = ET.SubElement(renderer, "colorPalette")
+    for value, label, colour in classes:
+        ET.SubElement(palette, "paletteEntry", value=str(value), label=label, color=colour, alpha="255")
+    ET.indent(root)
+    return LayerStyle(name="classes", qml=_document(root))
+
+
+def _document(root: ET.Element) -> str:
+    return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + ET.tostring(root, "unicode") + "\n"
+
+
 def _categorised(attribute: str, categories: list[tuple[str, str, str]]) -> str:
     """Return the QML document of a categorised fill; ``categories`` = (value, label, colour)."""
     root = ET.Element("qgis", version="3.34.0", styleCategories="Symbology")
@@ -134,7 +163,7 @@ def _categorised(attribute: str, categories: list[tuple[str, str, str]]) -> str:
         ET.SubElement(entries, "category", value=value, type="string", label=label, symbol=symbol, render="true")
         _add_fill(symbols, symbol, colour)
     ET.indent(root)
-    return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + ET.tostring(root, "unicode") + "\n"
+    return _document(root)
 
 
 def _add_fill(symbols: ET.Element, name: str, colour: str) -> None:

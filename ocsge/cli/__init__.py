@@ -37,6 +37,7 @@ _COMMANDS = {
     "corrections": ("ocsge.cli.corrections", "corrections", "Correct the cover or usage of ground, reversibly."),
     "catalog": ("ocsge.cli.catalog", "catalog", "Show the products, and register data files."),
     "models": ("ocsge.cli.models", "models", "List, download and check the models that segment orthophotos."),
+    "segment": ("ocsge.cli.segment", "segment", "Turn orthophotos into CoSIA rasters, by dalles of 10 km."),
     "rules": ("ocsge.cli.rules", "rules", "Show, check, compare the rules, and measure their effect."),
 }
 

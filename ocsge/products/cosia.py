@@ -38,6 +38,10 @@ BLACK_BORDER_M = 500
 """Length of a line of class 0 along an edge from which it is taken for a black border, metres."""
 _SCORE_BANDS = 10
 """A raster with at least this many uint8 bands holds one band of scores a class."""
+NUMBERING_TAG, MODEL_TAG = "OCSGE_NUMBERING", "OCSGE_MODEL"
+"""Tags by which a raster says its own numbering system, and the model that made it."""
+SCORES_TAG = "OCSGE_SCORE_CLASSES"
+"""Tag by which a raster of scores says the class number of each band; without it, bands are those of the numbering."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,9 @@ class RasterTile:
     resampled: bool
     """Whether its pixels must be resampled onto the grid."""
 
+    score_classes: tuple[int, ...] = ()
+    """Class number of each band of scores, as the file says; empty when it does not."""
+
 
 def raster_files(path: Path) -> list[Path]:
     """Return the raster files of a file or of a folder (recursively), by name.
@@ -70,7 +77,12 @@ def raster_files(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
-    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in _SUFFIXES and "__MACOSX" not in f.parts)
+    # a name that begins with a dot is a file that a run is writing, or one that a killed run left
+    files = sorted(
+        f
+        for f in path.rglob("*")
+        if f.suffix.lower() in _SUFFIXES and "__MACOSX" not in f.parts and not f.name.startswith(".")
+    )
     if not files:
         raise RasterError(f"{path}: no raster found; expected GeoTIFF, COG or JPEG 2000 files")
     return files
@@ -214,7 +226,10 @@ def _placed(dataset: DatasetReader, path: Path, *, grid: Grid, resample: bool) -
         raise CrsError(f"{path}: the raster declares no CRS; write EPSG:{grid.epsg} into it (gdal_edit -a_srs)")
     if dataset.crs.to_epsg() != grid.epsg:
         raise CrsError(f"{path}: CRS {dataset.crs.to_string()[:60]} is not the run's EPSG:{grid.epsg}; reproject it")
-    if set(dataset.dtypes) != {"uint8"} or 1 < dataset.count < _SCORE_BANDS:
+    stated = dataset.tags().get(SCORES_TAG, "")
+    score_classes = tuple(int(number) for number in stated.split(",") if number.isdecimal())
+    few = 1 < dataset.count < _SCORE_BANDS and len(score_classes) != dataset.count
+    if set(dataset.dtypes) != {"uint8"} or few:
         raise RasterError(
             f"{path}: {dataset.count} band(s) of {'/'.join(sorted(set(dataset.dtypes)))}; expected one uint8 band of "
             "class numbers, or one uint8 band of scores a class"
@@ -238,7 +253,14 @@ def _placed(dataset: DatasetReader, path: Path, *, grid: Grid, resample: bool) -
     else:
         window = grid.window_of(tuple(dataset.bounds))
     nodata = None if dataset.nodata is None or not 0 <= dataset.nodata <= 255 else int(dataset.nodata)
-    return RasterTile(path=path, window=window, bands=dataset.count, nodata=nodata, resampled=not aligned)
+    return RasterTile(
+        path=path,
+        window=window,
+        bands=dataset.count,
+        nodata=nodata,
+        resampled=not aligned,
+        score_classes=score_classes,
+    )
 
 
 def _open(tile: RasterTile, grid: Grid, stack: ExitStack) -> DatasetReader | WarpedVRT:
@@ -342,13 +364,15 @@ def _longest_run_of_zeros(line: NDArray[np.uint8]) -> int:
 
 
 def _classes(bands: NDArray[np.uint8], tile: RasterTile, numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if tile.bands == 1:
+    if tile.bands == 1 and not tile.score_classes:
         classes: NDArray[np.uint8] = bands[0]
         if tile.nodata is not None and tile.nodata != NO_DATA:
             holes = classes == tile.nodata
             if holes.any():
                 classes[holes] = NO_DATA
         return classes
+    if tile.score_classes:
+        numbers = np.array(tile.score_classes, dtype=np.uint8)
     if tile.bands != len(numbers):
         raise RasterError(
             f"{tile.path}: {tile.bands} bands of scores, but the numbering system has {len(numbers)} classes; "

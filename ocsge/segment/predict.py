@@ -1,0 +1,439 @@
+"""Turn imagery into class rasters, dalle by dalle: readers → network → writers.
+
+A dalle of 10 km is the unit of files, of resuming and of sharing the work: it is published whole, then its JSON, and a
+dalle whose JSON says that it was made from the same files, models and options is kept as it is.
+
+What equals what: patches lie on an absolute grid, so a pixel has the same class whatever the extent, the area of
+interest, the shard and the number of processes, as long as the imagery within the patch around it is the same. Files
+are equal byte for byte when they hold the same pixels: the extent of a file is that of the imagery and of the area
+within the dalle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rasterio
+import torch
+
+from ocsge.class_numbers import numbered_classes
+from ocsge.errors import DataError, ParameterError
+from ocsge.products.confusion import SUFFIX as CONFUSION_SUFFIX
+from ocsge.publish import file_sha256, json_bytes, publish
+from ocsge.rules import load_rules
+from ocsge.run import run, usable_cores
+from ocsge.segment.area import read_area
+from ocsge.segment.checkpoint import load_model
+from ocsge.segment.class_rasters import ClassTable, category_names, class_table, raster_kinds
+from ocsge.segment.dalle_run import DalleWork, answer_dalle
+from ocsge.segment.inference import Augmentation, Precision, Segmenter, choose_device, choose_precision
+from ocsge.segment.published import card_for
+from ocsge.segment.tiling import PatchGrid, common_window, dalles_of
+from ocsge.store import code_version
+from ocsge.styles import class_raster_style
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from ocsge.grid import Window
+    from ocsge.rules import Rules
+    from ocsge.segment.area import Area
+    from ocsge.segment.imagery import Imagery
+    from ocsge.segment.model_card import ModelCard
+
+PATCH_PX, HALO_PX = 1024, 128
+"""Side of a patch and its halo, pixels: 1.8 times the pixels kept are answered, 4 times with patches of 512."""
+
+_BATCH_ON_GPU = 8
+CLASSES, PROBABILITY, SCORES = "classes", "probability", "scores"
+"""Folders of the three kinds of rasters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What changes the pixels: a dalle made under others is made again."""
+
+    patch_px: int
+    halo_px: int
+    precision: Precision
+    augmentation: Augmentation
+    probability: bool
+    scores: bool
+    area: str
+    """Digest of the area of interest; empty without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segmented:
+    """What a run made or kept."""
+
+    folder: Path
+    """Folder of the class rasters: what ``ocsge derive --cosia`` takes."""
+    rasters: tuple[Path, ...]
+    """One class raster a dalle, by name."""
+    probabilities: tuple[Path, ...]
+    """Top-1 probability of each dalle; none unless asked for."""
+    scores: tuple[Path, ...]
+    """Probability of every class of each dalle; none unless asked for."""
+    kept: int
+    """Dalles that an earlier run had made from the same files, models and options."""
+    skipped: tuple[str, ...]
+    """Dalles where nothing could be answered: no imagery, or out of the area."""
+    models: tuple[ModelCard, ...]
+    """Cards of the models."""
+    numbering: str | None
+    """Numbering system of the classes; None for classes of one's own."""
+    device: str
+    precision: str
+    area_km2: float
+    """Ground answered, kept dalles included."""
+    seconds: float
+
+    @property
+    def model(self) -> ModelCard:
+        """Card of the first model."""
+        return self.models[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A dalle to answer, as it is sent to a worker process."""
+
+    work: DalleWork
+    weights: tuple[Path, ...]
+    cards: tuple[ModelCard, ...]
+    out: Path
+    device: str
+    batch: int
+    threads: int
+    options: Options
+    made_of: str
+    """JSON of what the dalle is made of."""
+
+    def __str__(self) -> str:
+        return f"dalle {self.work.name}"
+
+
+def segment_imagery(
+    imagery: Imagery,
+    *,
+    weights: Path | Sequence[Path],
+    cards: Sequence[ModelCard] | None = None,
+    out: Path,
+    area: Path | None = None,
+    patch_px: int = PATCH_PX,
+    halo_px: int = HALO_PX,
+    batch: int | None = None,
+    precision: Precision = "auto",
+    device: str = "auto",
+    augmentation: Augmentation = "none",
+    probability: bool = False,
+    scores: bool = False,
+    jobs: int = 1,
+    threads: int | None = None,
+    shard: tuple[int, int] = (1, 1),
+    rules: Rules | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Segmented:
+    """Classify imagery into one raster of classes a dalle of 10 km; dalles already made the same way are kept.
+
+    Parameters
+    ----------
+    imagery
+        What :func:`~ocsge.segment.imagery.open_imagery` gives for the model's card.
+    weights
+        File of weights, or several whose probabilities are averaged.
+    cards
+        Card of each; those beside the weights, or of their names in the catalogue, by default.
+    out
+        Folder of the results.
+    area
+        Vector file: only its polygons are answered; pixels are in when their centre is.
+    patch_px, halo_px
+        Side of a patch and context thrown away around it, pixels.
+    batch
+        Patches at once; 1 on a CPU, 8 on a GPU by default.
+    precision, device, augmentation
+        As in :meth:`~ocsge.segment.inference.Segmenter.prepare`.
+    probability, scores
+        Whether to write the probability of the class, and of every class.
+    jobs
+        Worker processes, each with its model; on GPUs, one takes the next GPU.
+    threads
+        Threads of a process on a CPU; by default the cores are shared among the processes.
+    shard
+        (k, n): answer the k-th of n parts of the dalles, for several machines or GPUs that share ``out``.
+    rules
+        Give the classes; those of today by default.
+    progress
+        Called with (stage, done, total).
+
+    Raises
+    ------
+    ParameterError, DataError
+        Options that cannot be used, models that cannot be averaged, weights that do not fit their card.
+    OutputError
+        When a result cannot be written.
+    """
+    started = time.monotonic()
+    paths = (weights,) if isinstance(weights, Path) else tuple(weights)
+    cards = _cards(paths, cards, imagery)
+    device = choose_device(device)
+    rules = rules or load_rules()
+    table = class_table(cards[0], rules)
+    if not 1 <= shard[0] <= shard[1]:
+        raise ParameterError(f"shard {shard[0]}/{shard[1]}: give the k-th of n parts, such as 1/3")
+    ground, digest = (None, "") if area is None else read_area(area, epsg=imagery.grid.epsg)
+    options = Options(
+        patch_px=patch_px,
+        halo_px=halo_px,
+        precision=choose_precision(precision, device),
+        augmentation=augmentation,
+        probability=probability,
+        scores=scores,
+        area=digest,
+    )
+    made_of = _made_of(paths, cards, options)
+    items = [
+        _Job(
+            work=work,
+            weights=paths,
+            cards=cards,
+            out=out,
+            device=device,
+            batch=batch or (_BATCH_ON_GPU if device.startswith("cuda") else 1),
+            threads=threads or max(1, usable_cores() // jobs),
+            options=options,
+            made_of=json.dumps({**made_of, "inputs": _inputs(imagery, work.window, halo_px)}, sort_keys=True),
+        )
+        for work in _works(imagery, ground, table, "+".join(card.name for card in cards), options)
+    ]
+    ours = items[shard[0] - 1 :: shard[1]]
+    out.mkdir(parents=True, exist_ok=True)
+    _write_confusion(cards, table, rules, out)
+    done = _run_all(ours, jobs=jobs, progress=progress)
+    found = [one for one in done if one["files"]]
+    return Segmented(
+        folder=out / CLASSES,
+        rasters=_of_kind(out, found, CLASSES),
+        probabilities=_of_kind(out, found, PROBABILITY),
+        scores=_of_kind(out, found, SCORES),
+        kept=sum(one["kept"] for one in done),
+        skipped=tuple(one["dalle"] for one in done if not one["files"]),
+        models=cards,
+        numbering=table.numbering,
+        device=device,
+        precision=options.precision,
+        area_km2=sum(one["pixels"] for one in done) * imagery.grid.pixel_area_m2 / 1e6,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _works(
+    imagery: Imagery, ground: Area | None, table: ClassTable, model: str, options: Options
+) -> Iterator[DalleWork]:
+    """Yield the dalles that the imagery and the area meet."""
+    limits: Window | None = imagery.window
+    if ground is not None:
+        limits = common_window(imagery.window, imagery.grid.window_of(ground.bounds))
+    if limits is None:
+        return
+    kinds = raster_kinds(table, model)
+    asked = ((CLASSES, True), (PROBABILITY, options.probability), (SCORES, options.scores))
+    for dalle in dalles_of(limits, grid=imagery.grid):
+        window = common_window(dalle.window, limits)
+        if window is not None:
+            yield DalleWork(
+                name=dalle.name,
+                window=window,
+                imagery=imagery,
+                patches=PatchGrid(patch_px=options.patch_px, halo_px=options.halo_px),
+                ground=None if ground is None else ground.wkb,
+                numbers=tuple(c.number for c in table.classes),
+                kinds=tuple((name, kinds[name]) for name, wanted in asked if wanted),
+            )
+
+
+def _cards(paths: Sequence[Path], given: Sequence[ModelCard] | None, imagery: Imagery) -> tuple[ModelCard, ...]:
+    if not paths:
+        raise ParameterError("no model is given; give --model")
+    cards = tuple(card_for(path) for path in paths) if given is None else tuple(given)
+    for card in cards:
+        if card.bands != imagery.bands:
+            raise DataError(
+                f"model {card.name} reads {', '.join(card.bands)}; the imagery was opened for "
+                f"{', '.join(imagery.bands)}: models that are averaged read the same bands"
+            )
+    return cards
+
+
+def _made_of(paths: Sequence[Path], cards: Sequence[ModelCard], options: Options) -> dict[str, Any]:
+    """Return what every dalle of a run is made of, but its imagery."""
+    return {
+        "models": [
+            {
+                "name": card.name,
+                "weights_sha256": file_sha256(path),
+                "card_sha256": hashlib.sha256(json_bytes(asdict(card))).hexdigest(),
+            }
+            for path, card in zip(paths, cards, strict=True)
+        ],
+        "options": asdict(options),
+        "code": code_version(),
+    }
+
+
+def _inputs(imagery: Imagery, window: Window, halo_px: int) -> list[dict[str, object]]:
+    """Return the files that a dalle is read from, with their size and time: a changed file makes the dalle again."""
+    side = replace(
+        window,
+        row=window.row - halo_px,
+        col=window.col - halo_px,
+        height=window.height + 2 * halo_px,
+        width=window.width + 2 * halo_px,
+    )
+    found = []
+    for path in imagery.files(side):
+        stat = path.stat()
+        found.append({"file": path.name, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns})
+    return found
+
+
+def _run_all(items: list[_Job], *, jobs: int, progress: Callable[[str, int, int], None] | None) -> list[dict[str, Any]]:
+    if jobs > 1 and len(items) > 1:
+        if items[0].device == "cuda":
+            count = torch.cuda.device_count()
+            items = [replace(item, device=f"cuda:{position % count}") for position, item in enumerate(items)]
+        report = None if progress is None else lambda done, total: progress("segmenting", done, total)
+        return run("segment", items, _answer, jobs=min(jobs, len(items)), on_done=report)
+    done = []
+    for position, item in enumerate(items):
+        shown = f"dalle {position + 1} of {len(items)}"
+        done.append(_answer(item, progress=None if progress is None else partial(progress, shown)))
+    return done
+
+
+def _of_kind(out: Path, done: Sequence[Mapping[str, Any]], kind: str) -> tuple[Path, ...]:
+    return tuple(out / kind / f"{one['dalle']}.tif" for one in done if kind in one["files"])
+
+
+_READY: dict[str, Segmenter] = {}
+"""Models of this process, made ready once for all its dalles; the last ones only."""
+
+
+def _segmenter(job: _Job) -> Segmenter:
+    options = job.options
+    key = json.dumps([json.loads(job.made_of)["models"], job.device, asdict(options), job.batch])
+    if key not in _READY:
+        _READY.clear()
+        ready = []
+        for path, card in zip(job.weights, job.cards, strict=True):
+            network, _ = load_model(path, card=card)
+            ready.append(
+                Segmenter.prepare(
+                    network,
+                    card,
+                    device=job.device,
+                    precision=options.precision,
+                    augmentation=options.augmentation,
+                    batch=job.batch,
+                )
+            )
+        _READY[key] = ready[0] if len(ready) == 1 else Segmenter.ensemble(ready)
+    return _READY[key]
+
+
+def _answer(job: _Job, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+    """Make a dalle, or keep it; return what its JSON says, and whether it was kept."""
+    record = job.out / CLASSES / f"{job.work.name}.json"
+    key = hashlib.sha256(job.made_of.encode()).hexdigest()
+    kept = _kept(record, key, job.out)
+    if kept is not None:
+        return {**kept, "kept": True}
+    record.unlink(missing_ok=True)  # from here on, nothing says that the dalle is whole
+    started = time.monotonic()
+    torch.set_num_threads(job.threads)
+    segmenter = _segmenter(job)
+    job.work.patches.check_stride(segmenter.stride)
+    answered = answer_dalle(job.work, segmenter=segmenter, out=job.out, progress=progress)
+    for kind in {CLASSES, PROBABILITY, SCORES} - set(answered.sha256):
+        (job.out / kind / f"{job.work.name}.tif").unlink(missing_ok=True)  # made otherwise, by an earlier run
+    _write_companions(job)
+    written = {
+        **json.loads(job.made_of),
+        "dalle": job.work.name,
+        "key": key,
+        "files": answered.sha256,
+        "classes": [
+            {"number": c.number, "name": c.name, "pixels": answered.histogram[c.number]}
+            for c in job.work.kind(CLASSES).classes
+        ],
+        "pixels": answered.pixels,
+        "device": job.device,
+        "versions": {
+            **{name: metadata.version(name) for name in ("ocsge", "torch", "numpy", "rasterio")},
+            "gdal": rasterio.__gdal_version__,
+        },
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    publish(record, lambda temporary: temporary.write_bytes(json_bytes(written)))
+    return {**written, "kept": False}
+
+
+def _kept(record: Path, key: str, out: Path) -> dict[str, Any] | None:
+    """Return the record of a dalle that was made the same way and whose files are as they were written."""
+    try:
+        stated: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+        if stated["key"] != key:
+            return None
+        for kind, sha256 in stated["files"].items():
+            if file_sha256(out / kind / f"{stated['dalle']}.tif") != sha256:
+                return None
+    except (OSError, ValueError, KeyError):
+        return None
+    return stated
+
+
+def _write_companions(job: _Job) -> None:
+    """Write the names and the style of the classes beside the raster, where GDAL and QGIS look for them."""
+    classes = job.work.kind(CLASSES).classes
+    raster = job.out / CLASSES / f"{job.work.name}.tif"
+    if not raster.is_file():
+        return
+    names, style = category_names(classes), class_raster_style([(c.number, c.name, c.colour) for c in classes])
+    publish(raster.with_name(f"{raster.name}.aux.xml"), lambda temporary: temporary.write_bytes(names))
+    publish(raster.with_suffix(".qml"), lambda temporary: temporary.write_bytes(style.qml.encode()))
+
+
+def _write_confusion(cards: Sequence[ModelCard], table: ClassTable, rules: Rules, out: Path) -> None:
+    """Write the confusion matrix of the model beside the folder of its rasters, numbered as they are."""
+    path = out / f"{CLASSES}{CONFUSION_SUFFIX}"
+    stated = cards[0].confusion if len(cards) == 1 else None
+    if stated is None or table.numbering is None:
+        path.unlink(missing_ok=True)  # that of another model
+        return
+    names = {number: c.name for c, number in numbered_classes(rules, stated["numbering"])}
+    numbers = {c.name: number for c, number in numbered_classes(rules, table.numbering)}
+    counts = np.array(stated["counts"], dtype=np.int64)
+    seen = [
+        at
+        for at, number in enumerate(stated["classes"])
+        if (counts[at].any() or counts[:, at].any()) and names[number] in numbers
+    ]
+    matrix = {
+        **{name: value for name, value in stated.items() if name in {"source", "design_effect"}},
+        "model": cards[0].name,
+        "numbering": table.numbering,
+        "classes": [numbers[names[stated["classes"][at]]] for at in seen],
+        "counts": counts[np.ix_(seen, seen)].tolist(),
+    }
+    publish(path, lambda temporary: temporary.write_bytes(json_bytes(matrix)))

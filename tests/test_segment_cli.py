@@ -1,0 +1,116 @@
+"""``ocsge segment``: what it prints, what it refuses, and the exit code of each refusal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import rasterio
+from ortho_scenes import card_of, textured, varied_model, write_image
+
+from ocsge.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+QUICK = ("--patch", "128", "--halo", "32", "--threads", "1", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return varied_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def rvb(tmp_path: Path) -> Path:
+    return write_image(tmp_path / "rvb.tif", textured(3, 120, 140))
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in ("segment", *arguments)])
+    return int(stopped.value.code or 0)
+
+
+def test_imagery_becomes_classes_and_the_next_command_is_said(
+    rvb: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run("--rvb", rvb, "--model", model, "--out", out, "--probability", "--scores", *QUICK) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 dalle(s), 0.00 km² answered by petit on cpu in" in said
+    assert f"Classes numbered by cosia_argmax_2023: {out / 'classes'}" in said
+    assert f"ocsge derive --cosia {out / 'classes'}" in said
+    for folder, count in (("classes", 1), ("probability", 1), ("scores", 6)):
+        with rasterio.open(out / folder / "0770_6280.tif") as dataset:
+            assert (dataset.count, dataset.shape) == (count, (120, 140))
+
+
+def test_the_same_command_again_keeps_what_is_there(
+    rvb: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        assert run("--rvb", rvb, "--model", model, "--out", tmp_path / "out", *QUICK) == 0
+    assert "1 kept from an earlier run" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_demonstration_model_is_told_from_one_to_be_used(
+    rvb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demonstration = varied_model(tmp_path, card_of(name="jouet", demonstration=True))
+    assert run("--rvb", rvb, "--model", demonstration, "--out", tmp_path / "out", *QUICK) == 0
+    assert "warning: the model jouet is a demonstration" in capsys.readouterr().err
+
+
+def test_several_models_and_views_are_averaged(
+    rvb: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = varied_model(tmp_path, card_of(name="autre"), seed=1)
+    out = tmp_path / "out"
+    assert run("--rvb", rvb, "--model", model, "--model", other, "--out", out, "--tta", "flips", *QUICK) == 0
+    assert "answered by petit, autre" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--shard", "3/2"), 2, "'3/2' is no part such as 1/3"),
+        (("--shard", "half"), 2, "no part such as 1/3"),
+        (("--patch", "100"), 2, "multiples of 32"),
+        (("--device", "cuda:7"), 2, "no CUDA device"),
+        (("--irc", "rvb"), 2, "given as --rvb and as --irc"),
+        (("--mnt", "rvb"), 2, "no elevation; leave it out"),
+        (("--area", "rvb"), 65, "rvb.tif"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line_with_its_exit_code(
+    rvb: Path,
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, str],
+    code: int,
+    said: str,
+) -> None:
+    given = [rvb if argument == "rvb" else argument for argument in arguments]
+    assert run("--rvb", rvb, "--model", model, "--out", tmp_path / "out", *QUICK, *given) == code
+    told = capsys.readouterr().err.strip()
+    assert said in told
+    assert "\n" not in told
+    assert not (tmp_path / "out" / "classes").exists()
+
+
+def test_imagery_of_another_type_is_a_data_error(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deep = write_image(tmp_path / "deep.tif", textured(3, 40, 40).astype(np.uint16))
+    assert run("--rvb", deep, "--model", model, "--out", tmp_path / "out", *QUICK) == 65
+    assert "bands of uint16" in capsys.readouterr().err
+
+
+def test_weights_without_a_card_are_refused(rvb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = tmp_path / "bare.safetensors"
+    bare.write_bytes(b"")
+    assert run("--rvb", rvb, "--model", bare, "--out", tmp_path / "out", *QUICK) == 65
+    assert "bare.safetensors: no card beside it" in capsys.readouterr().err
