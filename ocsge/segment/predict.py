@@ -221,6 +221,20 @@ def segment_imagery(
     out.mkdir(parents=True, exist_ok=True)
     _write_confusion(cards, table, rules, out)
     done = _run_all(ours, jobs=jobs, progress=progress)
+    return _segmented(
+        done,
+        out,
+        models=cards,
+        numbering=table.numbering,
+        device=device,
+        precision=options.precision,
+        area_km2=sum(one["pixels"] for one in done) * imagery.grid.pixel_area_m2 / 1e6,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _segmented(done: Sequence[Mapping[str, Any]], out: Path, **facts: Any) -> Segmented:
+    """Return what a run made, from the records of its dalles."""
     found = [one for one in done if one["files"]]
     return Segmented(
         folder=out / CLASSES,
@@ -229,12 +243,7 @@ def segment_imagery(
         scores=_of_kind(out, found, SCORES),
         kept=sum(one["kept"] for one in done),
         skipped=tuple(one["dalle"] for one in done if not one["files"]),
-        models=cards,
-        numbering=table.numbering,
-        device=device,
-        precision=options.precision,
-        area_km2=sum(one["pixels"] for one in done) * imagery.grid.pixel_area_m2 / 1e6,
-        seconds=time.monotonic() - started,
+        **facts,
     )
 
 
