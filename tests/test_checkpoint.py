@@ -106,6 +106,13 @@ def test_weights_of_flair_hub_are_not_loaded_as_flair_inc(tmp_path: Path) -> Non
         load_model(tmp_path / "hub.safetensors", card=card)
 
 
+def test_bare_weights_are_not_loaded_as_flair_hub_though_every_one_fits(tmp_path: Path) -> None:
+    path = saved(tmp_path / "w.pth", small_network(small_card()).state_dict())
+    load_model(path, card=small_card(family="flair_inc"))
+    with pytest.raises(DataError, match="has not FLAIR-HUB's names of weights"):
+        load_model(path, card=small_card(family="flair_hub"))
+
+
 def test_the_decoder_of_another_version_is_refused_not_reinitialised(tmp_path: Path) -> None:
     card = small_card("upernet", family="flair_hub")
     state = small_network(card).state_dict()

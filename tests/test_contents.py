@@ -31,6 +31,14 @@ def test_the_bands_of_elevation_count_among_the_bands() -> None:
     assert contents_of(small_network(elevation_card()).state_dict()).bands == 3
 
 
+@pytest.mark.parametrize("kind", list(SMALL))
+def test_weights_that_lost_their_shape_tell_less_and_break_nothing(kind: str) -> None:
+    state = {name: torch.zeros(()) for name in small_network(small_card(kind)).state_dict()}
+    found = contents_of(state)
+    assert found.architecture == SMALL[kind][0]
+    assert (found.width, found.bands, found.classes) == (None, None, None)
+
+
 @pytest.mark.parametrize(
     ("names", "architecture", "encoder"),
     [

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NAMED = 3
 """Weights named in a message; the others are counted."""
 
-CHOOSE = "give the card of this very model (ocsge models list, then --model NAME)"
+CHOOSE = "give the card of this very model (ocsge models list, then ocsge models check FILE --model NAME --write-card)"
 
 
 def save_model(network: nn.Module, card: ModelCard, path: Path, *, half: bool = False) -> ModelCard:
@@ -92,6 +92,10 @@ def refuse_misfit(found: Weights, card: ModelCard, weights: Path) -> None:
     held = contents_of(found.state)
     if found.family and found.family != card.family:
         raise DataError(f"{weights}: is of the family {found.family}, the card {card.name} of {card.family}; {CHOOSE}")
+    if not found.family and card.family == "flair_hub":  # a network of FLAIR-INC would fit, its classes would not
+        raise DataError(
+            f"{weights}: has not FLAIR-HUB's names of weights, the card {card.name} is of flair_hub; {CHOOSE}"
+        )
     known = {name: encoders for name, (_, encoders) in ARCHITECTURES.items()}
     if held.architecture not in known:
         kind = held.architecture or f"no network known here (first weights: {_listed(sorted(found.state))})"

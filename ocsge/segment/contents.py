@@ -36,6 +36,8 @@ ENCODER_MARKS = {
 """A weight that only encoders of this kind have; the first that is found tells."""
 
 FIRST_CONVOLUTIONS = tuple(ENCODER_MARKS[kind] for kind in ("mit", "convnext", "resnet", "swin"))
+ELEVATION = "elevation_encoder.model.patch_embed.proj.weight"
+BIASES = "encoder.model.layers_0.blocks.0.attn.relative_position_bias_table"
 HEAD = "segmentation_head.0.weight"
 
 
@@ -57,18 +59,21 @@ class Contents:
 
 def contents_of(state: Mapping[str, Tensor]) -> Contents:
     """Return what the names and shapes of weights say of their network."""
-    first = next((state[name].shape for name in FIRST_CONVOLUTIONS if name in state), None)
-    bands = None if first is None else first[1]
-    elevation = state.get("elevation_encoder.model.patch_embed.proj.weight")
-    if bands is not None and elevation is not None:
-        bands += elevation.shape[1]
+    first = next((name for name in FIRST_CONVOLUTIONS if name in state), "")
+    bands, elevation = (_size(state, name, 1) for name in (first, ELEVATION))
     return Contents(
         architecture=next((kind for kind, mark in ARCHITECTURE_MARKS.items() if mark in state), None),
         encoder=_encoder(state),
-        width=None if first is None else first[0],
-        bands=bands,
-        classes=state[HEAD].shape[0] if HEAD in state else None,
+        width=_size(state, first, 0),
+        bands=bands if bands is None or elevation is None else bands + elevation,
+        classes=_size(state, HEAD, 0),
     )
+
+
+def _size(state: Mapping[str, Tensor], name: str, axis: int) -> int | None:
+    """Return a side of a weight; None when there is no such weight, or no such side."""
+    tensor = state.get(name)
+    return None if tensor is None or tensor.ndim <= axis else tensor.shape[axis]
 
 
 def _encoder(state: Mapping[str, Tensor]) -> str | None:
@@ -79,9 +84,8 @@ def _encoder(state: Mapping[str, Tensor]) -> str | None:
         return next((name for name, known in forms.items() if known == blocks), f"{kind} of {_dashed(blocks)} blocks")
     if kind == "swin":
         depths = _counts(state, r"encoder\.model\.layers_(\d)\.blocks\.(\d+)\.")
-        table = state.get("encoder.model.layers_0.blocks.0.attn.relative_position_bias_table")
-        window = 0 if table is None else (isqrt(len(table)) + 1) // 2
-        width = len(state[ENCODER_MARKS["swin"]])
+        window = (isqrt(_size(state, BIASES, 0) or 0) + 1) // 2
+        width = _size(state, ENCODER_MARKS["swin"], 0) or 0
         fits = {n: f for n, f in FORMS.items() if (f.depths, f.window) == (depths, window)}
         # base and large differ by their width alone: the nearest
         return min(fits, key=lambda n: abs(fits[n].width - width)) if fits else f"swin of {_dashed(depths)} blocks"
