@@ -104,12 +104,12 @@ def test_the_hash_is_asked_of_the_published_file_alone(tmp_path: Path) -> None:
 
 
 def test_a_published_file_given_for_another_is_refused_by_its_hash(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"is {RGB}, not {RGBIE}; give --model {RGB}"):
+    with pytest.raises(DataError, match=f"is {RGB}, not {RGBIE}; give that name"):
         card_for(tmp_path / "w.pth", model=RGBIE, sha256=published_model(RGB).card.sha256)
 
 
 def test_a_file_that_nothing_tells_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="give --model NAME"):
+    with pytest.raises(DataError, match="check FILE --model NAME --write-card"):
         card_for(tmp_path / "w.pth")
 
 

@@ -150,7 +150,7 @@ def card_for(weights: Path, *, model: str | None = None, sha256: str | None = No
     if model is not None:
         chosen: Published | None = published_model(model)
         if hashed is not None and hashed.card.name != model:
-            raise DataError(f"{weights}: is {hashed.card.name}, not {model}; give --model {hashed.card.name}")
+            raise DataError(f"{weights}: is {hashed.card.name}, not {model}; give that name")
     elif card_beside(weights).exists():
         card = read_card(card_beside(weights))
         refuse_other_contract(card)
@@ -160,8 +160,8 @@ def card_for(weights: Path, *, model: str | None = None, sha256: str | None = No
         chosen = hashed or named
     if chosen is None:
         raise DataError(
-            f"{weights}: no card beside it ({card_beside(weights).name}), and its name is none of the catalogue; give "
-            "--model NAME (ocsge models list)"
+            f"{weights}: no card beside it ({card_beside(weights).name}), and its name is none of the catalogue; choose "
+            "its model (ocsge models list), then ocsge models check FILE --model NAME --write-card"
         )
     if chosen.unsupported:
         raise DataError(f"{weights}: {chosen.card.name} cannot be run: {chosen.unsupported}; take another model")
