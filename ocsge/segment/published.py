@@ -160,8 +160,8 @@ def card_for(weights: Path, *, model: str | None = None, sha256: str | None = No
         chosen = hashed or named
     if chosen is None:
         raise DataError(
-            f"{weights}: no card beside it ({card_beside(weights).name}), and its name is none of the catalogue; choose "
-            "its model (ocsge models list), then ocsge models check FILE --model NAME --write-card"
+            f"{weights}: no card beside it ({card_beside(weights).name}), and its name is none of the catalogue; "
+            "choose its model (ocsge models list), then ocsge models check FILE --model NAME --write-card"
         )
     if chosen.unsupported:
         raise DataError(f"{weights}: {chosen.card.name} cannot be run: {chosen.unsupported}; take another model")
