@@ -14,8 +14,8 @@ import json
 import platform
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from ocsge.segment.augmentation import Augmentation
@@ -30,9 +30,6 @@ from ocsge.segment.recipe import Recipe, balanced_weights
 from ocsge.segment.samples import Chosen, class_pixels, normalisation
 from ocsge.segment.scoring import patch_matrices
 from ocsge.segment.training import train
-
-if TYPE_CHECKING:
-    import numpy as np
 
 CLASSES = ("background", "building", "road", "bare", "forest", "water")
 BANDS: tuple[Band, ...] = ("rouge", "vert", "bleu", "infrarouge")
@@ -118,14 +115,16 @@ def recipe_of(options: argparse.Namespace, weights: tuple[float, ...] | None) ->
     )
 
 
-def main() -> None:
-    """Train on one fold, judge on its validation chips and, when asked, on its test chips."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("naip"))
-    parser.add_argument("--fold", type=int, default=0)
-    parser.add_argument("--test", action="store_true", help="judge on the test chips too: once, when all is chosen")
-    parser.add_argument("--threads", type=int, default=2)
+def parser() -> argparse.ArgumentParser:
+    """Return the options, whose defaults are the recipe that the validation chips chose."""
+    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("--data", type=Path, help="folder of the chips")
+    found.add_argument("--out", type=Path, default=Path("naip"), help="folder of the model")
+    found.add_argument("--fold", type=int, default=0, help="which part of the split judges")
+    found.add_argument("--both", action="store_true", help="learn from the validation chips too: nothing is chosen")
+    found.add_argument("--test", action="store_true", help="judge on the test chips: once, when all is chosen")
+    found.add_argument("--table", type=Path, nargs="+", help="folders of folds that were tested: print their table")
+    found.add_argument("--threads", type=int, default=2)
     for name, kind, default in (
         ("encoder", str, "resnet18"),
         ("width", int, 16),
@@ -145,39 +144,91 @@ def main() -> None:
         ("seed", int, 0),
         ("cpu-seconds", float, CPU_SECONDS),
     ):
-        parser.add_argument(f"--{name}", type=kind, default=default)
-    options = parser.parse_args()
+        found.add_argument(f"--{name}", type=kind, default=default)
+    return found
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train on one fold, judge on its validation chips and, when asked, on its test chips."""
+    started = time.monotonic()
     torch.set_num_threads(options.threads)
-    samples = PatchSamples(
-        find_patches(options.data), MaskClasses(CLASSES, dict(enumerate(range(len(CLASSES))))), bands=BANDS
-    )
+    classes = MaskClasses(CLASSES, {number: number for number in range(len(CLASSES))})
+    samples = PatchSamples(find_patches(options.data), classes, bands=BANDS)
     fold = fold_of(samples, options.fold)
     learning, choosing = Chosen(samples, fold.training), Chosen(samples, fold.validation)
+    if options.both:
+        learning = Chosen(samples, (*fold.training, *fold.validation))
     card = card_of(learning, encoder=options.encoder, width=options.width)
     parameters = sum(p.numel() for p in build_network(card).parameters())
-    print(f"{card.name}: {parameters:,} parameters")
+    print(f"{card.name}: {parameters:,} parameters, learns from {len(learning)} chips")
     if parameters > PARAMETERS:
         raise SystemExit(f"more than {PARAMETERS:,}")
     power = options.weights_power
     weights = balanced_weights(class_pixels(learning, classes=len(CLASSES)).sum(axis=0), power=power) if power else None
-    started = time.monotonic()
-    card = train(learning, card, out=options.out, validation=choosing, recipe=recipe_of(options, weights), device="cpu")
+    recipe = recipe_of(options, weights)
+    train(learning, card, out=options.out, validation=None if options.both else choosing, recipe=recipe, device="cpu")
     network, card = load_model(options.out / "model.safetensors")
     found: dict[str, object] = {"options": {k: str(v) for k, v in vars(options).items()}, "parameters": parameters}
-    for turned in (False, True):
-        for name, chosen in (("validation", fold.validation), ("test", fold.test)):
-            if name == "validation" or options.test:
-                matrices = patch_matrices(
-                    network, card, Chosen(samples, chosen), device=torch.device("cpu"), turned=turned
-                )
-                title = f"{name}{', turned' if turned else ''}"
-                found[title] = report(title, matrices)
-    spent = {"cpu_seconds": round(time.process_time(), 1), "minutes": round((time.monotonic() - started) / 60, 1)}
-    print(
-        f"{spent['cpu_seconds']:.0f} s of processor, {spent['minutes']} min; "
-        f"{platform.machine()}, torch {torch.__version__}"
-    )
-    (options.out / "experiment.json").write_text(json.dumps(found | spent, indent=1) + "\n", encoding="utf-8")
+    sides = {"validation": fold.validation} | ({"test": fold.test} if options.test else {})
+    for name, chips in sides.items():
+        for turned in (False, True):
+            matrices = patch_matrices(network, card, Chosen(samples, chips), device=torch.device("cpu"), turned=turned)
+            title = f"{name}, turned" if turned else name
+            found[title] = report(title, matrices)
+    found |= {
+        "fold": options.fold,
+        "chips": {name: len(chips) for name, chips in sides.items()},
+        "cpu_seconds": round(time.process_time(), 1),
+        "minutes": round((time.monotonic() - started) / 60, 1),
+        "machine": machine(),
+    }
+    print(f"{found['cpu_seconds']} s of processor, {found['minutes']} min; {found['machine']}")
+    (options.out / "experiment.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def machine() -> str:
+    """Return the processor and the versions."""
+    cpus = Path("/proc/cpuinfo")
+    named = [line for line in cpus.read_text().splitlines() if line.startswith("model name")] if cpus.exists() else []
+    processor = named[0].partition(":")[2].strip() if named else platform.processor()
+    return f"{processor}, Python {platform.python_version()}, torch {torch.__version__}"
+
+
+def table(folders: list[Path]) -> str:
+    """Return the table of the folds that were tested, and the scores over their test chips together."""
+    runs = [json.loads((folder / "experiment.json").read_text(encoding="utf-8")) for folder in folders]
+    rows = [
+        "| fold | test chips | mean IoU | turned | " + " | ".join(CLASSES) + " | accuracy | CPU-s | minutes |",
+        "|---" * (7 + len(CLASSES)) + "|",
+    ]
+    for one in runs:
+        plain, turned = one["test"], one["test, turned"]
+        ious = " | ".join(f"{plain['iou'][name]:.3f}" for name in CLASSES)
+        rows.append(
+            f"| {one['fold']} | {one['chips']['test']} | {plain['mean_iou']:.3f} | {turned['mean_iou']:.3f} | {ious} | "
+            f"{plain['overall_accuracy']:.3f} | {one['cpu_seconds']:.0f} | {one['minutes']:.0f} |"
+        )
+    for title in ("test", "test, turned"):
+        means = np.array([one[title]["mean_iou"] for one in runs])
+        whole = Scores(np.sum([one[title]["counts"] for one in runs], axis=0))
+        spread = f", standard deviation {means.std(ddof=1):.3f}" if len(means) > 1 else ""
+        rows.append("")
+        rows.append(
+            f"{title}: mean over {len(means)} folds {means.mean():.3f}{spread}; over all their chips together "
+            f"{whole.mean_iou:.3f}, accuracy {whole.overall_accuracy:.3f}"
+        )
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """Run what the options ask for."""
+    options = parser().parse_args()
+    if options.table:
+        print(table(options.table))
+    elif options.data:
+        run(options)
+    else:
+        raise SystemExit("give --data FOLDER, or --table FOLDER…")
 
 
 if __name__ == "__main__":

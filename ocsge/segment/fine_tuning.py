@@ -69,7 +69,8 @@ def adapted_network(card: ModelCard, network: nn.Module, learnt: ModelCard, *, s
     for name, tensor in fresh.items():
         known = state.get(name)
         if name == first and known is not None:
-            fresh[name] = _by_band(known, card.bands, learnt.bands)
+            # an encoder of elevation reads the last bands apart: the first convolution reads those before
+            fresh[name] = _by_band(known, card.bands[: tensor.shape[1]], learnt.bands[: known.shape[1]])
         elif name in head and card.head_classes != learnt.head_classes:
             continue
         elif known is None or known.shape != tensor.shape:
