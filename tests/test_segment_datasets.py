@@ -161,7 +161,7 @@ def test_a_folder_that_is_no_data_set_is_refused_with_what_one_looks_like(tmp_pa
 def test_a_mask_of_another_size_is_refused_by_file(tmp_path: Path) -> None:
     folder = write_plain(tmp_path, red_squares(2, side=32))
     write_raster(folder / "mask" / "01.tif", byte(0, side=16))
-    with pytest.raises(RasterError, match=r"mask/01.tif: 1 bands of 16 × 16 for a patch of 32 × 32"):
+    with pytest.raises(RasterError, match=r"mask/01.tif: 16 × 16 pixels for a patch of 32 × 32"):
         samples_of(folder).read(1)
 
 
@@ -172,6 +172,20 @@ def test_a_class_number_without_class_is_refused_by_file_and_counted(tmp_path: P
     write_raster(folder / "mask" / "01.tif", mask)
     with pytest.raises(CodeError, match=r"mask/01.tif: class numbers \[7\] \(3 pixels\) have no class"):
         samples_of(folder).read(1)
+
+
+def test_a_mask_of_several_bands_is_refused_by_file(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(2, side=32))
+    write_raster(folder / "mask" / "01.tif", byte(0, bands=3))
+    with pytest.raises(RasterError, match=r"mask/01.tif: 3 bands; a mask has one"):
+        samples_of(folder).labels_of(1)
+
+
+def test_a_domain_is_known_without_opening_the_file(flair: Path) -> None:
+    patch = find_patches(flair)[0]
+    assert place_of(patch).bounds is not None
+    patch.imagery.unlink()
+    assert place_of(patch, bounds=False).domain == "D012_2019"
 
 
 def test_imagery_of_16_bits_is_refused_by_file(tmp_path: Path) -> None:

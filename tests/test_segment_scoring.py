@@ -118,6 +118,13 @@ def test_the_normalisation_is_that_of_all_pixels() -> None:
     assert normalisation(samples) == ((20.0,), (10.0,))
 
 
+def test_of_very_many_patches_the_normalisation_takes_some_at_even_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ocsge.segment.samples.MOST_READ", 3)
+    pixels = [np.full((1, 2, 2), value, dtype=np.uint8) for value in (10, 99, 20, 99, 30)]
+    samples = ArraySamples(pixels, [np.zeros((2, 2), dtype=np.uint8)] * 5)
+    assert normalisation(samples)[0] == (20.0,)
+
+
 def test_a_band_that_says_nothing_has_no_normalisation() -> None:
     samples = ArraySamples([np.zeros((2, 4, 4), dtype=np.uint8)], [np.zeros((4, 4), dtype=np.uint8)])
     with pytest.raises(DataError, match=r"bands \[1, 2\] hold one value"):

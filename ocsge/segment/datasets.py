@@ -201,12 +201,22 @@ def bands_of(patch: Patch, *, stated: tuple[Band, ...] | None = None) -> tuple[B
     return bands
 
 
-def place_of(patch: Patch) -> Place:
-    """Return where a patch lies: its domain, and its bounds when its imagery is georeferenced in metres."""
+def place_of(patch: Patch, *, bounds: bool = True) -> Place:
+    """Return where a patch lies: its domain, and its bounds when its imagery is georeferenced in metres.
+
+    Parameters
+    ----------
+    patch
+        The patch.
+    bounds
+        Whether bounds are wanted of a patch whose domain is known: they cost the opening of its file.
+    """
+    if patch.domain and not bounds:
+        return Place(domain=patch.domain)
     with _opened(patch.imagery) as file:
         georeferenced = file.crs is not None and file.crs.is_projected
-        bounds = tuple(map(float, file.bounds)) if georeferenced else None
-        return Place(domain=patch.domain, bounds=bounds, crs=file.crs.to_string() if georeferenced else "")
+        box = tuple(map(float, file.bounds)) if georeferenced else None
+        return Place(domain=patch.domain, bounds=box, crs=file.crs.to_string() if georeferenced else "")
 
 
 def _opened(path: Path) -> rasterio.DatasetReader:
@@ -288,15 +298,24 @@ class PatchSamples:
             A class number that the classes do not hold.
         """
         if index not in self._kept:
-            patch = self.patches[index]
-            pixels = self._pixels(patch)
-            found = pixels, _labels(patch, pixels.shape[1:], self.classes, self._table)
+            pixels, labels = self._pixels(self.patches[index]), self.labels_of(index)
+            if labels.shape != pixels.shape[1:]:
+                height, width = labels.shape
+                raise RasterError(
+                    f"{self.patches[index].mask}: {width} × {height} pixels for a patch of {pixels.shape[2]} × "
+                    f"{pixels.shape[1]}"
+                )
+            found = pixels, labels
             size = sum(array.nbytes for array in found)
             if size > self._free:
                 return found
             self._free -= size
             self._kept[index] = found
         return self._kept[index]
+
+    def labels_of(self, index: int) -> Labels:
+        """Return the labels of a patch, without its pixels."""
+        return self._kept[index][1] if index in self._kept else _labels(self.patches[index], self.classes, self._table)
 
     def _pixels(self, patch: Patch) -> Pixels:
         with _opened(patch.imagery) as file:
@@ -326,12 +345,10 @@ def _elevation(path: Path, size: tuple[int, ...]) -> dict[str, Pixels]:
     return {"mns": surface, "mnt": height, "elevation": units}
 
 
-def _labels(patch: Patch, size: tuple[int, ...], classes: MaskClasses, table: NDArray[np.uint8]) -> Labels:
+def _labels(patch: Patch, classes: MaskClasses, table: NDArray[np.uint8]) -> Labels:
     with _opened(patch.mask) as file:
-        if file.count != 1 or file.shape != size:
-            raise RasterError(
-                f"{patch.mask}: {file.count} bands of {file.width} × {file.height} for a patch of {size[1]} × {size[0]}"
-            )
+        if file.count != 1:
+            raise RasterError(f"{patch.mask}: {file.count} bands; a mask has one")
         numbers = file.read(1)
     if numbers.dtype != np.uint8:
         raise RasterError(f"{patch.mask}: a mask of {numbers.dtype}; convert its class numbers to uint8")

@@ -137,7 +137,7 @@ def train_folder(
     splitting = Splitting() if splitting is None else splitting
     if not 0 <= splitting.fold < splitting.folds:
         raise ParameterError(f"fold {splitting.fold} of {splitting.folds}: they are numbered from 0")
-    places = [place_of(patch) for patch in samples.patches]
+    places = [place_of(patch, bounds=splitting.block_m is not None) for patch in samples.patches]
     pixels = class_pixels(samples, classes=len(classes.head_classes))
     gap_m, block_m = splitting.gap_m, splitting.block_m
     folds = split(places, pixels, folds=splitting.folds, seed=recipe.seed, gap_m=gap_m, block_m=block_m)

@@ -31,6 +31,9 @@ class Samples(Protocol):
     def read(self, index: int) -> tuple[Pixels, Labels]:
         """Return the pixels and the labels of a patch."""
 
+    def labels_of(self, index: int) -> Labels:
+        """Return the labels of a patch, without its pixels."""
+
     def name(self, index: int) -> str:
         """Return what a report calls a patch."""
 
@@ -66,6 +69,10 @@ class ArraySamples:
         """Return the pixels and the labels of a patch."""
         return self.pixels[index], self.labels[index]
 
+    def labels_of(self, index: int) -> Labels:
+        """Return the labels of a patch."""
+        return self.labels[index]
+
     def name(self, index: int) -> str:
         """Return the patch's number."""
         return f"patch {index}"
@@ -89,6 +96,10 @@ class Chosen:
         """Return the pixels and the labels of a patch."""
         return self.samples.read(self.indices[index])
 
+    def labels_of(self, index: int) -> Labels:
+        """Return the labels of a patch, without its pixels."""
+        return self.samples.labels_of(self.indices[index])
+
     def name(self, index: int) -> str:
         """Return what a report calls a patch."""
         return self.samples.name(self.indices[index])
@@ -98,7 +109,7 @@ def class_pixels(samples: Samples, *, classes: int) -> NDArray[np.int64]:
     """Return the (patches, classes) pixels of each class in each patch; ignored ones are left out."""
     found = np.zeros((len(samples), classes), dtype=np.int64)
     for index in range(len(samples)):
-        _, labels = samples.read(index)
+        labels = samples.labels_of(index)
         counted = np.bincount(labels[labels != IGNORED], minlength=classes)
         if len(counted) > classes:
             raise DataError(
@@ -109,8 +120,14 @@ def class_pixels(samples: Samples, *, classes: int) -> NDArray[np.int64]:
     return found
 
 
+MOST_READ = 5000
+"""Patches that a normalisation is computed from; of more, that many are taken at even steps."""
+
+
 def normalisation(samples: Samples) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the mean and the standard deviation of each band over every pixel, in the units of the samples.
+    """Return the mean and the standard deviation of each band over the pixels, in the units of the samples.
+
+    Of more than :data:`MOST_READ` patches, that many are read, at even steps.
 
     Raises
     ------
@@ -121,7 +138,7 @@ def normalisation(samples: Samples) -> tuple[tuple[float, ...], tuple[float, ...
         raise DataError("no patch to compute the normalisation from; give a training set")
     bands = samples.read(0)[0].shape[0]
     sums, squares, pixels = np.zeros(bands), np.zeros(bands), 0
-    for index in range(len(samples)):
+    for index in np.unique(np.linspace(0, len(samples) - 1, MOST_READ).round().astype(int)).tolist():
         flat = samples.read(index)[0].reshape(bands, -1).astype(np.float64)
         sums += flat.sum(axis=1)
         squares += (flat**2).sum(axis=1)

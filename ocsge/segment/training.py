@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ocsge.errors import DataError, OcsgeError, ParameterError
+from ocsge.errors import DataError, ParameterError
 from ocsge.segment.augmentation import augment
 from ocsge.segment.checkpoint import save_model
 from ocsge.segment.losses import segmentation_loss
@@ -52,12 +52,6 @@ STRIDE = 32
 
 _ELEVATION = frozenset({"elevation", "mns", "mnt"})
 _AHEAD = 2
-
-
-class TrainingDivergedError(OcsgeError):
-    """The loss is no longer a number."""
-
-    exit_code = DataError.exit_code
 
 
 def train(
@@ -96,9 +90,10 @@ def train(
     Raises
     ------
     ParameterError
-        No patch, a folder that holds another training, a recipe that does not fit the card.
-    TrainingDivergedError
-        When the loss is no longer a number.
+        No patch, a folder that holds another training, a recipe that does not fit the card, or steps so large that
+        the loss is no longer a number.
+    DataError
+        Patches of other bands than the card's, or a checkpoint that cannot be read.
 
     Notes
     -----
@@ -109,8 +104,8 @@ def train(
     _check(samples, card, recipe)
     out.mkdir(parents=True, exist_ok=True)
     where = chosen_device(device)
+    fingerprint = fingerprint_of(samples, validation, card, recipe, network)
     run = _started(card, recipe, network, where)
-    fingerprint = fingerprint_of(samples, card, recipe)
     take_up(run, out / STATE, fingerprint)
     while not run.ended:
         _epoch(run, samples, card, recipe=recipe, device=where, validation=validation, progress=progress)
@@ -188,7 +183,7 @@ def _epoch(
         )
         losses.append(float(loss.detach()))
         if not np.isfinite(losses[-1]):
-            raise TrainingDivergedError(
+            raise ParameterError(
                 f"epoch {run.epoch + 1}: the loss is {losses[-1]}; lower the learning rate ({recipe.learning_rate:g})"
             )
         run.optimiser.zero_grad(set_to_none=True)

@@ -58,10 +58,24 @@ class Run:
 _PLAIN = ("epoch", "step", "best_score", "without_progress", "cpu_seconds", "minutes", "ended", "history")
 
 
-def fingerprint_of(samples: Samples, card: ModelCard, recipe: Recipe) -> str:
-    """Return a text that two trainings share when one may go on from the other."""
-    names = hashlib.sha256("\n".join(samples.name(i) for i in range(len(samples))).encode()).hexdigest()
-    return json.dumps({"card": asdict(card), "recipe": asdict(recipe), "patches": names}, sort_keys=True)
+def fingerprint_of(
+    samples: Samples, validation: Samples | None, card: ModelCard, recipe: Recipe, network: nn.Module | None
+) -> str:
+    """Return a text that two trainings share when one may go on from the other.
+
+    It holds the card, the recipe, the names of the patches and the weights it starts from.
+    """
+    start = hashlib.sha256()
+    for tensor in () if network is None else network.state_dict().values():
+        start.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    sides = [() if side is None else tuple(side.name(i) for i in range(len(side))) for side in (samples, validation)]
+    stated = {
+        "card": asdict(card),
+        "recipe": asdict(recipe),
+        "patches": hashlib.sha256(json.dumps(sides).encode()).hexdigest(),
+        "start": start.hexdigest(),
+    }
+    return json.dumps(stated, sort_keys=True)
 
 
 def write_state(run: Run, path: Path, fingerprint: str) -> None:
