@@ -14,9 +14,12 @@ import json
 import platform
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import nn
+from torch.nn import functional
 
 from ocsge.segment.augmentation import Augmentation
 from ocsge.segment.checkpoint import load_model
@@ -27,9 +30,12 @@ from ocsge.segment.metrics import Scores, design_effect
 from ocsge.segment.model_card import Band, ModelCard
 from ocsge.segment.networks import build_network
 from ocsge.segment.recipe import Recipe, balanced_weights
-from ocsge.segment.samples import Chosen, class_pixels, normalisation
+from ocsge.segment.samples import ArraySamples, Chosen, class_pixels, normalisation
 from ocsge.segment.scoring import patch_matrices
 from ocsge.segment.training import train
+
+if TYPE_CHECKING:
+    from ocsge.segment.samples import Samples
 
 CLASSES = ("background", "building", "road", "bare", "forest", "water")
 BANDS: tuple[Band, ...] = ("rouge", "vert", "bleu", "infrarouge")
@@ -42,7 +48,7 @@ ENDING_SECONDS = 200.0
 """Kept for reading, judging and writing."""
 
 
-def card_of(samples: Chosen, *, encoder: str, width: int) -> ModelCard:
+def card_of(samples: Chosen, *, encoder: str, width: int, finer: int) -> ModelCard:
     """Return the card of the model, normalised by the training set."""
     mean, std = normalisation(samples)
     return ModelCard(
@@ -55,11 +61,43 @@ def card_of(samples: Chosen, *, encoder: str, width: int) -> ModelCard:
         mean=mean,
         std=std,
         head_classes=CLASSES,
-        resolution_m=0.6,
-        patch_px=256,
+        resolution_m=0.6 / finer,
+        patch_px=256 * finer,
         licence="none stated for the labels: not to be redistributed",
         credit="USDA NAIP",
     )
+
+
+def finer(samples: Chosen, *, times: int) -> Samples:
+    """Return chips with ``times`` pixels for one along each side: bilinear imagery, repeated labels.
+
+    The networks halve the image twice before they look at it twice: houses of ten pixels become two or three.
+    """
+    if times == 1:
+        return samples
+    pixels, labels = [], []
+    for index in range(len(samples)):
+        chip, truth = samples.read(index)
+        drawn = functional.interpolate(torch.from_numpy(chip)[None].float(), scale_factor=times, mode="bilinear")
+        pixels.append(drawn[0].round().to(torch.uint8).numpy())
+        labels.append(truth.repeat(times, axis=0).repeat(times, axis=1))
+    return ArraySamples(pixels, labels)
+
+
+class Native(nn.Module):
+    """A network of finer pixels that answers the chips as they are: it is judged at 0.6 m."""
+
+    stride = 32
+
+    def __init__(self, network: nn.Module, *, times: int) -> None:
+        super().__init__()
+        self.network, self.times = network, times
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.times == 1:
+            return self.network(x)
+        drawn = functional.interpolate(x, scale_factor=self.times, mode="bilinear")
+        return functional.avg_pool2d(self.network(drawn), self.times)
 
 
 def fold_of(samples: PatchSamples, which: int) -> Fold:
@@ -128,6 +166,7 @@ def parser() -> argparse.ArgumentParser:
     for name, kind, default in (
         ("encoder", str, "resnet18"),
         ("width", int, 16),
+        ("finer", int, 1),
         ("epochs", int, 300),
         ("batch", int, 8),
         ("crop", int, None),
@@ -158,7 +197,7 @@ def run(options: argparse.Namespace) -> None:
     learning, choosing = Chosen(samples, fold.training), Chosen(samples, fold.validation)
     if options.both:
         learning = Chosen(samples, (*fold.training, *fold.validation))
-    card = card_of(learning, encoder=options.encoder, width=options.width)
+    card = card_of(learning, encoder=options.encoder, width=options.width, finer=options.finer)
     parameters = sum(p.numel() for p in build_network(card).parameters())
     print(f"{card.name}: {parameters:,} parameters, learns from {len(learning)} chips")
     if parameters > PARAMETERS:
@@ -166,8 +205,16 @@ def run(options: argparse.Namespace) -> None:
     power = options.weights_power
     weights = balanced_weights(class_pixels(learning, classes=len(CLASSES)).sum(axis=0), power=power) if power else None
     recipe = recipe_of(options, weights)
-    train(learning, card, out=options.out, validation=None if options.both else choosing, recipe=recipe, device="cpu")
+    train(
+        finer(learning, times=options.finer),
+        card,
+        out=options.out,
+        validation=None if options.both else finer(choosing, times=options.finer),
+        recipe=recipe,
+        device="cpu",
+    )
     network, card = load_model(options.out / "model.safetensors")
+    network = Native(network, times=options.finer).eval()
     found: dict[str, object] = {"options": {k: str(v) for k, v in vars(options).items()}, "parameters": parameters}
     sides = {"validation": fold.validation} | ({"test": fold.test} if options.test else {})
     for name, chips in sides.items():

@@ -10,6 +10,9 @@ import pytest
 import torch
 
 from benchmarks import naip_experiment
+from ocsge.segment.datasets import PatchSamples, find_patches
+from ocsge.segment.mask_classes import MaskClasses
+from ocsge.segment.samples import Chosen
 from tests.generated_patches import X, Y, write_raster
 
 if TYPE_CHECKING:
@@ -70,6 +73,19 @@ def test_a_model_of_more_than_a_million_parameters_is_refused(
 ) -> None:
     with pytest.raises(SystemExit, match="more than 1,000,000"):
         run(monkeypatch, "--data", chips, "--width", 64, "--out", tmp_path / "x")
+
+
+def test_finer_chips_are_judged_at_their_own_pixels(chips: Path) -> None:
+    classes = MaskClasses(naip_experiment.CLASSES, {number: number for number in range(6)})
+    samples = PatchSamples(find_patches(chips), classes, bands=naip_experiment.BANDS)
+    chosen = Chosen(samples, (0, 1))
+    twice = naip_experiment.finer(chosen, times=2)
+    pixels, labels = twice.read(1)
+    assert pixels.shape == (4, 2 * SIDE, 2 * SIDE)
+    np.testing.assert_array_equal(labels[::2, 1::2], chosen.labels_of(1))
+    assert naip_experiment.finer(chosen, times=1) is chosen
+    network = naip_experiment.Native(torch.nn.Identity(), times=2)
+    assert network(torch.zeros(1, 4, SIDE, SIDE)).shape == (1, 4, SIDE, SIDE)
 
 
 def test_without_data_what_to_give_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
