@@ -23,9 +23,9 @@ import rasterio
 from rasterio.errors import RasterioIOError
 
 from ocsge.errors import CodeError, DataError, ParameterError, RasterError
+from ocsge.segment.elevation import encode_height, surface_and_height
 from ocsge.segment.folds import Place
 from ocsge.segment.mask_classes import UNKNOWN
-from ocsge.segment.metrics import IGNORED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,8 +57,6 @@ NATIVE_RESOLUTION_M = 0.2
 """Pixel of BD ORTHO, metres."""
 
 SUFFIXES = (".tif", ".tiff")
-_UNITS_A_METRE = 5
-"""Height above ground as uint8: one unit is 20 cm (``height_uint8_20cm``)."""
 _HUB = re.compile(r"^(?P<domain>D\d{3}[-_]\d{4})_(?P<what>AERIAL_RGBI|AERIAL_LABEL-COSIA|DEM_ELEV)$")
 _FLAIR_DOMAIN = re.compile(r"^D\d{3}_\d{4}$")
 _KEPT_BYTES = 2 << 30
@@ -339,10 +337,8 @@ def _elevation(path: Path, size: tuple[int, ...]) -> dict[str, Pixels]:
                 f"{size[1]} × {size[0]} pixels"
             )
         surface, terrain = file.read().astype(np.float32)
-    height = surface - terrain
-    # a card's second channel is the height above ground, in metres, as FLAIR-HUB's elevation models learnt it
-    units = np.clip(np.rint(height * _UNITS_A_METRE), 0, IGNORED).astype(np.uint8)
-    return {"mns": surface, "mnt": height, "elevation": units}
+    mns, height = surface_and_height(surface, terrain)
+    return {"mns": mns, "mnt": height, "elevation": encode_height(height)}
 
 
 def _labels(patch: Patch, classes: MaskClasses, table: NDArray[np.uint8]) -> Labels:

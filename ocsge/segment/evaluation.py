@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from ocsge.segment.inference import Precision
     from ocsge.segment.model_card import ModelCard
-    from ocsge.segment.recipe import Precision
     from ocsge.segment.samples import Samples
 
 OWN_NUMBERING = "head"

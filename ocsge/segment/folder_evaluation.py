@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ocsge.class_numbers import numbered_classes
 from ocsge.errors import CodeError
 from ocsge.products.confusion import SUFFIX
 from ocsge.segment.checkpoint import load_model
+from ocsge.segment.class_rasters import class_table
 from ocsge.segment.evaluation import OWN_NUMBERING, Evaluation, confusion_of, evaluate
 from ocsge.segment.evaluation_report import write_report
 from ocsge.segment.labelled_folder import onto_head, opened
@@ -20,11 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ocsge.rules import Rules
+    from ocsge.segment.inference import Precision
     from ocsge.segment.labelled_folder import LabelledFolder
-    from ocsge.segment.recipe import Precision
-
-RASTER_NUMBERINGS = ("cosia_argmax_2023", "flair_inc_mask")
-"""Numbering systems of class rasters and their matrices: the first that holds every class of the model."""
 
 
 def matrix_numbers(card: ModelCard, rules: Rules) -> tuple[str, Mapping[str, int]]:
@@ -33,11 +30,8 @@ def matrix_numbers(card: ModelCard, rules: Rules) -> tuple[str, Mapping[str, int
     The system is that of the rasters the model makes: a published one when it holds every class by its name, else the
     place in the head, from 1.
     """
-    for numbering in RASTER_NUMBERINGS:
-        numbers = {c.name: number for c, number in numbered_classes(rules, numbering)}
-        if set(card.classes_won) <= set(numbers):
-            return numbering, numbers
-    return OWN_NUMBERING, {name: place for place, name in enumerate(card.head_classes, start=1)}
+    table = class_table(card, rules)
+    return table.numbering or OWN_NUMBERING, {known.name: known.number for known in table.classes}
 
 
 def evaluate_folder(

@@ -120,7 +120,7 @@ def class_pixels(samples: Samples, *, classes: int) -> NDArray[np.int64]:
     return found
 
 
-MOST_READ = 5000
+MOST_READ = 4096
 """Patches that a normalisation is computed from; of more, that many are taken at even steps."""
 
 

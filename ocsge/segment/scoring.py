@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from ocsge.errors import DataError, ParameterError
+from ocsge.segment.inference import choose_precision
 from ocsge.segment.metrics import IGNORED, confusion_matrix
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from ocsge.segment.inference import Precision
     from ocsge.segment.model_card import ModelCard
-    from ocsge.segment.recipe import Precision
     from ocsge.segment.samples import Labels, Pixels, Samples
 
 
@@ -41,16 +42,9 @@ def chosen_device(device: str) -> torch.device:
     return found
 
 
-def multiplies_bf16(device: torch.device) -> bool:
-    """Return whether the hardware multiplies bf16 by itself; emulated, it is slower than fp32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001
-
-
 def uses_bf16(precision: Precision, device: torch.device) -> bool:
     """Return whether a network's products are bf16."""
-    return precision == "bf16" or (precision == "auto" and multiplies_bf16(device))
+    return choose_precision(precision, device.type) == "bf16"
 
 
 class Normaliser:
