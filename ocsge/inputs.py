@@ -18,6 +18,7 @@ from ocsge.products.confusion import Confusion, confusion_beside, read_confusion
 from ocsge.products.cosia import (
     MODEL_TAG,
     NUMBERING_TAG,
+    VECTOR_NUMBERING,
     RasterTile,
     meets,
     overlap_warning,
@@ -44,7 +45,6 @@ COMMUNES, RASTER, VECTOR, ZONE = (
     "cosia:vector",
     "ocs_ge:zone_construite",
 )
-_VECTOR_NUMBERING = "cosia_vector_numero"
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,7 +376,7 @@ def _vector_evidence(
     shapely.prepare(domain.territory)
     if not shapely.intersects(frame.geometry.values, domain.territory).any():
         raise LayerError(f"{VECTOR}: no class polygon meets the territory; give the blocks of the territory")
-    by_name = {c.name.casefold(): number for c, number in numbered_classes(rules, _VECTOR_NUMBERING)}
+    by_name = {c.name.casefold(): number for c, number in numbered_classes(rules, VECTOR_NUMBERING)}
     known = set(by_name.values())
     names = frame["classe"].astype("str").str.strip().str.casefold()
     # a number is no proof: it changes with the delivery, so it only stands in for a name that is not there
@@ -388,4 +388,4 @@ def _vector_evidence(
         raise CodeError(f"{VECTOR}: {int(unknown.sum())} polygons of unknown class ({examples}); correct their classe")
     frame = frame.assign(number=number.astype("int64"))
     digests = tuple(source.sha256 for source in sources if source.layer == VECTOR)
-    return ClassEvidence(numbering=_VECTOR_NUMBERING, tiles=(), polygons=frame, sha256=digests, reports=(read.report,))
+    return ClassEvidence(numbering=VECTOR_NUMBERING, tiles=(), polygons=frame, sha256=digests, reports=(read.report,))

@@ -116,6 +116,11 @@ def change_style() -> LayerStyle:
     return LayerStyle(name="changement", qml=_categorised('"etat"', categories))
 
 
+def class_polygons_style(classes: Sequence[tuple[str, str, str]]) -> LayerStyle:
+    """Return the style of class polygons; ``classes`` = (value of ``classe``, French label, colour ``#rrggbb``)."""
+    return LayerStyle(name="classes", qml=_categorised('"classe"', list(classes)))
+
+
 def class_raster_style(classes: Sequence[tuple[int, str, str]]) -> LayerStyle:
     """Return the style of a raster of classes.
 

@@ -92,6 +92,7 @@ COINCIDENCES = (
     allow("segment/recipe.py", "Recipe", 50, why="times that patches are seen in a training"),
     allow("segment/recipe.py", "balanced_weights", 0.5, why="exponent: a square root"),
     allow("segment/tiling.py", "_M_PER_KM", 1000, why="metres in a kilometre"),
+    allow("segment/vectorise.py", "_M_PER_KM", 1000, why="metres in a kilometre"),
     allow("segment/altitudes.py", "_MM", 1000, why="millimetres in a metre"),
     allow("segment/elevation.py", "STEPS_PER_M", 5, why="steps of 20 cm in a metre, of FLAIR's encoding"),
 )

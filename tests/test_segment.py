@@ -408,3 +408,29 @@ def test_the_confusion_matrix_is_written_where_derive_finds_it_in_the_numbers_of
     # Bâtiment and Zone perméable; Conifère has no sample
     assert read.classes == (0, 1)
     assert read.counts.tolist() == [[8, 1], [2, 9]]
+
+
+# ---- polygons -------------------------------------------------------------------------------------------------------
+
+
+def test_polygons_cover_the_pixels_answered_and_are_kept_like_the_raster(
+    four_dalles: Path, model: Path, tmp_path: Path
+) -> None:
+    done = segmented(four_dalles, model, tmp_path, vector=True)
+    assert [path.stem for path in done.vectors] == [path.stem for path in done.rasters]
+    frames = [gpd.read_file(path, layer=f"cosia_{path.stem}") for path in done.vectors]
+    assert sum(frame.geometry.area.sum() for frame in frames) == pytest.approx(0.04 * 250 * 300, rel=0.01)
+    # numbers of IGN's polygons, not those of the raster
+    named = {(row.classe, row.numero) for frame in frames for row in frame.itertuples()}
+    assert named == {
+        ("Bâtiment", 1),
+        ("Zone perméable", 2),
+        ("Zone imperméable", 3),
+        ("Sol nu", 5),
+        ("Surface eau", 6),
+        ("Conifère", 8),
+    }
+    before = {path: path.stat().st_mtime_ns for path in done.vectors}
+    again = segmented(four_dalles, model, tmp_path, vector=True)
+    assert {path: path.stat().st_mtime_ns for path in again.vectors} == before
+    assert segmented(four_dalles, model, tmp_path).vectors == ()

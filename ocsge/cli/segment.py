@@ -55,6 +55,7 @@ def _tiles(option: str, text: str) -> Callable[[Callable[..., Any]], Callable[..
 @click.option("--area", type=FILE, help="Vector file: only its polygons are answered.")
 @click.option("--probability", is_flag=True, help="Write the probability of the class, of 255.")
 @click.option("--scores", is_flag=True, help="Write the probability of every class, a band each, of 255.")
+@click.option("--vector", is_flag=True, help="Write the polygons of the classes too.")
 @click.option("--patch", "patch_px", type=click.IntRange(min=32), metavar="PIXELS", help="Side of a patch; 1024.")
 @click.option("--halo", "halo_px", type=click.IntRange(min=0), metavar="PIXELS", help="Context thrown away; 128.")
 @click.option("--batch", type=click.IntRange(min=1), help="Patches at once; 1 on a CPU, 8 on a GPU.")
@@ -132,7 +133,7 @@ def _print_segmented(console: Console, done: Segmented) -> None:
         console.print(f"Nothing to answer in {', '.join(done.skipped)}.", highlight=False)
     numbering = done.numbering or "its own classes, by position in the head"
     console.print(f"Classes numbered by {numbering}: {done.folder}", highlight=False, soft_wrap=True)
-    for what, paths in (("Probabilities", done.probabilities), ("Scores", done.scores)):
+    for what, paths in (("Probabilities", done.probabilities), ("Scores", done.scores), ("Polygons", done.vectors)):
         if paths:
             console.print(f"{what}: {paths[0].parent}", highlight=False, soft_wrap=True)
     confusion = confusion_beside(done.folder)

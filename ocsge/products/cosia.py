@@ -40,6 +40,8 @@ _SCORE_BANDS = 10
 """A raster with at least this many uint8 bands holds one band of scores a class."""
 NUMBERING_TAG, MODEL_TAG = "OCSGE_NUMBERING", "OCSGE_MODEL"
 """Tags by which a raster says its own numbering system, and the model that made it."""
+VECTOR_NUMBERING = "cosia_vector_numero"
+"""Numbering system of the polygons of CoSIA."""
 SCORES_TAG = "OCSGE_SCORE_CLASSES"
 """Tag by which a raster of scores says the class number of each band; without it, bands are those of the numbering."""
 

@@ -16,29 +16,36 @@ import json
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import rasterio
 import torch
 
 from ocsge.class_numbers import numbered_classes
 from ocsge.errors import DataError, ParameterError
 from ocsge.products.confusion import SUFFIX as CONFUSION_SUFFIX
+from ocsge.products.cosia import VECTOR_NUMBERING
 from ocsge.publish import file_sha256, json_bytes, publish
 from ocsge.rules import load_rules
 from ocsge.run import run, usable_cores
 from ocsge.segment.area import read_area
-from ocsge.segment.checkpoint import load_model
-from ocsge.segment.class_rasters import ClassTable, category_names, class_table, raster_kinds
-from ocsge.segment.dalle_run import DalleWork, answer_dalle
-from ocsge.segment.inference import Augmentation, Precision, Segmenter, choose_device, choose_precision
+from ocsge.segment.class_rasters import ClassTable, class_table, raster_kinds
+from ocsge.segment.dalle_job import (
+    CLASSES,
+    PROBABILITY,
+    SCORES,
+    VECTOR,
+    DalleJob,
+    Drawing,
+    Options,
+    make_dalle,
+)
+from ocsge.segment.dalle_run import DalleWork
+from ocsge.segment.inference import Augmentation, Precision, choose_device, choose_precision
 from ocsge.segment.published import card_for
 from ocsge.segment.tiling import PatchGrid, common_window, dalles_of
 from ocsge.store import code_version
-from ocsge.styles import class_raster_style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,22 +61,6 @@ PATCH_PX, HALO_PX = 1024, 128
 """Side of a patch and its halo, pixels: 1.8 times the pixels kept are answered, 4 times with patches of 512."""
 
 _BATCH_ON_GPU = 8
-CLASSES, PROBABILITY, SCORES = "classes", "probability", "scores"
-"""Folders of the three kinds of rasters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What changes the pixels: a dalle made under others is made again."""
-
-    patch_px: int
-    halo_px: int
-    precision: Precision
-    augmentation: Augmentation
-    probability: bool
-    scores: bool
-    area: str
-    """Digest of the area of interest; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +75,8 @@ class Segmented:
     """Top-1 probability of each dalle; none unless asked for."""
     scores: tuple[Path, ...]
     """Probability of every class of each dalle; none unless asked for."""
+    vectors: tuple[Path, ...]
+    """GeoPackage of the polygons of each dalle; none unless asked for."""
     kept: int
     """Dalles that an earlier run had made from the same files, models and options."""
     skipped: tuple[str, ...]
@@ -104,25 +97,6 @@ class Segmented:
         return self.models[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A dalle to answer, as it is sent to a worker process."""
-
-    work: DalleWork
-    weights: tuple[Path, ...]
-    cards: tuple[ModelCard, ...]
-    out: Path
-    device: str
-    batch: int
-    threads: int
-    options: Options
-    made_of: str
-    """JSON of what the dalle is made of."""
-
-    def __str__(self) -> str:
-        return f"dalle {self.work.name}"
-
-
 def segment_imagery(
     imagery: Imagery,
     *,
@@ -138,6 +112,7 @@ def segment_imagery(
     augmentation: Augmentation = "none",
     probability: bool = False,
     scores: bool = False,
+    vector: bool = False,
     jobs: int = 1,
     threads: int | None = None,
     shard: tuple[int, int] = (1, 1),
@@ -166,6 +141,8 @@ def segment_imagery(
         As in :meth:`~ocsge.segment.inference.Segmenter.prepare`.
     probability, scores
         Whether to write the probability of the class, and of every class.
+    vector
+        Whether to draw the polygons of each dalle.
     jobs
         Worker processes, each with its model; on GPUs, one takes the next GPU.
     threads
@@ -190,8 +167,6 @@ def segment_imagery(
     device = choose_device(device)
     rules = rules or load_rules()
     table = class_table(cards[0], rules)
-    if not 1 <= shard[0] <= shard[1]:
-        raise ParameterError(f"shard {shard[0]}/{shard[1]}: give the k-th of n parts, such as 1/3")
     ground, digest = (None, "") if area is None else read_area(area, epsg=imagery.grid.epsg)
     options = Options(
         patch_px=patch_px,
@@ -203,8 +178,9 @@ def segment_imagery(
         area=digest,
     )
     made_of = _made_of(paths, cards, options)
+    drawing = _drawing(rules) if vector else None
     items = [
-        _Job(
+        DalleJob(
             work=work,
             weights=paths,
             cards=cards,
@@ -214,11 +190,11 @@ def segment_imagery(
             threads=threads or max(1, usable_cores() // jobs),
             options=options,
             made_of=json.dumps({**made_of, "inputs": _inputs(imagery, work.window, halo_px)}, sort_keys=True),
+            vector=drawing,
         )
         for work in _works(imagery, ground, table, "+".join(card.name for card in cards), options)
     ]
-    ours = items[shard[0] - 1 :: shard[1]]
-    out.mkdir(parents=True, exist_ok=True)
+    ours = _part(items, shard)
     _write_confusion(cards, table, rules, out)
     done = _run_all(ours, jobs=jobs, progress=progress)
     return _segmented(
@@ -233,6 +209,13 @@ def segment_imagery(
     )
 
 
+def _part(items: list[DalleJob], shard: tuple[int, int]) -> list[DalleJob]:
+    part, parts = shard
+    if not 1 <= part <= parts:
+        raise ParameterError(f"shard {part}/{parts}: give the k-th of n parts, such as 1/3")
+    return items[part - 1 :: parts]
+
+
 def _segmented(done: Sequence[Mapping[str, Any]], out: Path, **facts: Any) -> Segmented:
     """Return what a run made, from the records of its dalles."""
     found = [one for one in done if one["files"]]
@@ -241,6 +224,7 @@ def _segmented(done: Sequence[Mapping[str, Any]], out: Path, **facts: Any) -> Se
         rasters=_of_kind(out, found, CLASSES),
         probabilities=_of_kind(out, found, PROBABILITY),
         scores=_of_kind(out, found, SCORES),
+        vectors=tuple(out / VECTOR / f"{one['dalle']}.gpkg" for one in found if one["vector"]),
         kept=sum(one["kept"] for one in done),
         skipped=tuple(one["dalle"] for one in done if not one["files"]),
         **facts,
@@ -270,6 +254,11 @@ def _works(
                 numbers=tuple(c.number for c in table.classes),
                 kinds=tuple((name, kinds[name]) for name, wanted in asked if wanted),
             )
+
+
+def _drawing(rules: Rules) -> Drawing:
+    numeros = tuple((c.name, number) for c, number in numbered_classes(rules, VECTOR_NUMBERING))
+    return Drawing(numeros=numeros, tolerance_m=rules.simplification["tolerance_m"])
 
 
 def _cards(paths: Sequence[Path], given: Sequence[ModelCard] | None, imagery: Imagery) -> tuple[ModelCard, ...]:
@@ -317,110 +306,24 @@ def _inputs(imagery: Imagery, window: Window, halo_px: int) -> list[dict[str, ob
     return found
 
 
-def _run_all(items: list[_Job], *, jobs: int, progress: Callable[[str, int, int], None] | None) -> list[dict[str, Any]]:
+def _run_all(
+    items: list[DalleJob], *, jobs: int, progress: Callable[[str, int, int], None] | None
+) -> list[dict[str, Any]]:
     if jobs > 1 and len(items) > 1:
         if items[0].device == "cuda":
             count = torch.cuda.device_count()
             items = [replace(item, device=f"cuda:{position % count}") for position, item in enumerate(items)]
         report = None if progress is None else lambda done, total: progress("segmenting", done, total)
-        return run("segment", items, _answer, jobs=min(jobs, len(items)), on_done=report)
+        return run("segment", items, make_dalle, jobs=min(jobs, len(items)), on_done=report)
     done = []
     for position, item in enumerate(items):
         shown = f"dalle {position + 1} of {len(items)}"
-        done.append(_answer(item, progress=None if progress is None else partial(progress, shown)))
+        done.append(make_dalle(item, progress=None if progress is None else partial(progress, shown)))
     return done
 
 
 def _of_kind(out: Path, done: Sequence[Mapping[str, Any]], kind: str) -> tuple[Path, ...]:
     return tuple(out / kind / f"{one['dalle']}.tif" for one in done if kind in one["files"])
-
-
-_READY: dict[str, Segmenter] = {}
-"""Models of this process, made ready once for all its dalles; the last ones only."""
-
-
-def _segmenter(job: _Job) -> Segmenter:
-    options = job.options
-    key = json.dumps([json.loads(job.made_of)["models"], job.device, asdict(options), job.batch])
-    if key not in _READY:
-        _READY.clear()
-        ready = []
-        for path, card in zip(job.weights, job.cards, strict=True):
-            network, _ = load_model(path, card=card)
-            ready.append(
-                Segmenter.prepare(
-                    network,
-                    card,
-                    device=job.device,
-                    precision=options.precision,
-                    augmentation=options.augmentation,
-                    batch=job.batch,
-                )
-            )
-        _READY[key] = ready[0] if len(ready) == 1 else Segmenter.ensemble(ready)
-    return _READY[key]
-
-
-def _answer(job: _Job, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
-    """Make a dalle, or keep it; return what its JSON says, and whether it was kept."""
-    record = job.out / CLASSES / f"{job.work.name}.json"
-    key = hashlib.sha256(job.made_of.encode()).hexdigest()
-    kept = _kept(record, key, job.out)
-    if kept is not None:
-        return {**kept, "kept": True}
-    record.unlink(missing_ok=True)  # from here on, nothing says that the dalle is whole
-    started = time.monotonic()
-    torch.set_num_threads(job.threads)
-    segmenter = _segmenter(job)
-    job.work.patches.check_stride(segmenter.stride)
-    answered = answer_dalle(job.work, segmenter=segmenter, out=job.out, progress=progress)
-    for kind in {CLASSES, PROBABILITY, SCORES} - set(answered.sha256):
-        (job.out / kind / f"{job.work.name}.tif").unlink(missing_ok=True)  # made otherwise, by an earlier run
-    _write_companions(job)
-    written = {
-        **json.loads(job.made_of),
-        "dalle": job.work.name,
-        "key": key,
-        "files": answered.sha256,
-        "classes": [
-            {"number": c.number, "name": c.name, "pixels": answered.histogram[c.number]}
-            for c in job.work.kind(CLASSES).classes
-        ],
-        "pixels": answered.pixels,
-        "device": job.device,
-        "versions": {
-            **{name: metadata.version(name) for name in ("ocsge", "torch", "numpy", "rasterio")},
-            "gdal": rasterio.__gdal_version__,
-        },
-        "seconds": round(time.monotonic() - started, 3),
-    }
-    publish(record, lambda temporary: temporary.write_bytes(json_bytes(written)))
-    return {**written, "kept": False}
-
-
-def _kept(record: Path, key: str, out: Path) -> dict[str, Any] | None:
-    """Return the record of a dalle that was made the same way and whose files are as they were written."""
-    try:
-        stated: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-        if stated["key"] != key:
-            return None
-        for kind, sha256 in stated["files"].items():
-            if file_sha256(out / kind / f"{stated['dalle']}.tif") != sha256:
-                return None
-    except (OSError, ValueError, KeyError):
-        return None
-    return stated
-
-
-def _write_companions(job: _Job) -> None:
-    """Write the names and the style of the classes beside the raster, where GDAL and QGIS look for them."""
-    classes = job.work.kind(CLASSES).classes
-    raster = job.out / CLASSES / f"{job.work.name}.tif"
-    if not raster.is_file():
-        return
-    names, style = category_names(classes), class_raster_style([(c.number, c.name, c.colour) for c in classes])
-    publish(raster.with_name(f"{raster.name}.aux.xml"), lambda temporary: temporary.write_bytes(names))
-    publish(raster.with_suffix(".qml"), lambda temporary: temporary.write_bytes(style.qml.encode()))
 
 
 def _write_confusion(cards: Sequence[ModelCard], table: ClassTable, rules: Rules, out: Path) -> None:
