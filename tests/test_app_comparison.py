@@ -161,14 +161,23 @@ def test_an_unknown_figure_is_grey() -> None:
     assert fill(MEASURES[0], []).count("200, 200, 200") == 2
 
 
-def test_the_map_holds_no_geometry_and_names_no_other_host() -> None:
+def test_the_map_holds_one_limit_and_names_no_other_host() -> None:
     classes, address = bands([1.0, 2.0]), "/cartes/x/communes.geojson"
-    deck = choropleth.choropleth(address, MEASURES[0], classes, own="12001", bounds=(2, 44, 3, 45))
+    limit = {"type": "Polygon", "coordinates": [[[2, 44], [2, 45], [3, 45], [2, 44]]]}
+    deck = choropleth.choropleth(address, MEASURES[0], classes, outline=limit, bounds=(2, 44, 3, 45), borders=True)
     text = deck.to_json()
     assert len(text) < 4_000
-    assert "coordinates" not in text
     assert "http" not in text
-    assert '"id": "communes"' in text
+    communes, own = json.loads(text)["layers"]
+    assert (communes["id"], communes["data"], communes["stroked"]) == ("communes", address, True)
+    assert own["data"]["geometry"] == limit
+    assert not own["pickable"]
+
+
+def test_the_borders_of_very_many_communes_are_not_drawn_and_an_unknown_limit_neither() -> None:
+    deck = choropleth.choropleth("/c", MEASURES[0], [], outline=None, bounds=(2, 44, 3, 45), borders=False)
+    (communes,) = json.loads(deck.to_json())["layers"]
+    assert not communes["stroked"]
 
 
 def test_the_bounds_are_those_of_the_outlines(tmp_path: Path) -> None:

@@ -12,24 +12,27 @@ import numpy as np
 import pydeck as pdk
 
 from app.ui import french
-from app.ui.maps import view_of
+from app.ui.maps import limit_layer, view_of
 from app.ui.palettes import CIVIDIS, GAIN, LOSS, rgb
 from ocsge.figures import as_filed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from app.places import Bounds
 
-LAYER = "communes"
-"""Identifier of the layer, for its selection."""
+LAYER, OWN = "communes", "commune"
+"""Identifiers of the layers."""
+MOST_WITH_BORDERS = 150
+"""Communes beyond which only the limit of one is drawn: on a whole département borders hide what they separate, and
+take a browser without graphics card longer than all the rest."""
 
 _RISING = tuple(rgb(CIVIDIS[step]) for step in (9, 7, 4, 2, 0))
 """cividis at five places, the smallest figure, the lightest, first."""
 _FALLING = rgb(LOSS)
 _UNKNOWN = (200, 200, 200)
-_OWN_LINE, _LINE = rgb(GAIN), (255, 255, 255)
+_LINE = (255, 255, 255)
 _CLASSES = len(_RISING)
 
 
@@ -147,8 +150,9 @@ def choropleth(
     measure: Measure,
     classes: Sequence[Band],
     *,
-    own: str,
+    outline: Mapping[str, Any] | None,
     bounds: Bounds,
+    borders: bool,
 ) -> pdk.Deck:
     """Return the map of the communes coloured by a figure, one commune outlined.
 
@@ -158,26 +162,28 @@ def choropleth(
         Address of the GeoJSON, on the same server.
     measure, classes
         What colours the communes.
-    own
-        INSEE code of the commune that is outlined.
+    outline
+        GeoJSON geometry, simplified, of the commune that is outlined; None outlines none.
     bounds
         West, south, east and north, degrees.
+    borders
+        Whether a line separates the communes.
     """
-    mine = f"properties.code == '{own}'"
     layer = pdk.Layer(
         "GeoJsonLayer",
         data=url,
         id=LAYER,
         pickable=True,
-        stroked=True,
+        stroked=borders,
         get_fill_color=fill(measure, classes),
-        get_line_color=f"{mine} ? {list(_OWN_LINE)} : {list(_LINE)}",
-        get_line_width=f"{mine} ? 4 : 1",
+        get_line_color=list(_LINE),
+        get_line_width=1,
         line_width_units=pdk.types.String("pixels"),
         auto_highlight=True,
     )
+    own = [] if outline is None else [limit_layer(OWN, outline, GAIN, width_px=4)]
     return pdk.Deck(
-        layers=[layer],
+        layers=[layer, *own],
         initial_view_state=view_of(bounds),
         map_provider=None,
         # Streamlit escapes the values for HTML

@@ -148,9 +148,9 @@ def widened(bounds: Bounds, metres: float = 120) -> Bounds:
 def _deck(subjects: list[pydeck.Layer], frame: Frame, tooltip: str) -> pydeck.Deck:
     layers = [*subjects]
     if frame.outline is not None:
-        layers.append(_limit(COMMUNE, frame.outline, OUTLINE, width_px=2))
+        layers.append(limit_layer(COMMUNE, frame.outline, OUTLINE, width_px=2))
     if frame.aim is not None:
-        layers.append(_limit(AIM, frame.aim, SELECTED, width_px=4))
+        layers.append(limit_layer(AIM, frame.aim, SELECTED, width_px=4))
     # without a background map no style is named: naming one, even None, brings that of a foreign server back
     ground: dict[str, Any] = {"map_provider": None}
     if frame.basemap is not None:
@@ -189,7 +189,7 @@ def _source(url: str) -> dict[str, Any]:
     return {"type": "GeoJsonLayer", "data": url}
 
 
-def _limit(name: str, geometry: Mapping[str, Any], colour: str, *, width_px: int) -> pydeck.Layer:
+def limit_layer(name: str, geometry: Mapping[str, Any], colour: str, *, width_px: int) -> pydeck.Layer:
     """Return the layer of one line around a geometry, which cannot be clicked."""
     return pydeck.Layer(
         "GeoJsonLayer",

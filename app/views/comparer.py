@@ -12,7 +12,7 @@ from app.imports import Imports
 from app.results import Results, workspace_name, workspace_path
 from app.routes import communes_url
 from app.ui import commands, downloads, french, state, texts
-from app.ui.choropleth import MEASURES, bands, choropleth, legend_html, measured, outlines_bounds
+from app.ui.choropleth import MEASURES, MOST_WITH_BORDERS, bands, choropleth, legend_html, measured, outlines_bounds
 from app.ui.comparison import epci_sums, ranked, side_by_side, similar, with_official
 from ocsge.errors import DataError
 
@@ -82,7 +82,14 @@ def drawn_map(table: pd.DataFrame) -> str:
         st.info("Cette version n'a pas de carte des communes.", icon=":material/map:")
         return measure.column
     classes = bands(measured(measure, table[measure.column]))
-    deck = choropleth(communes_url(here.results), measure, classes, own=here.code, bounds=bounds)
+    deck = choropleth(
+        communes_url(here.results),
+        measure,
+        classes,
+        outline=readings.outline(here.results, here.code),
+        bounds=bounds,
+        borders=len(table) <= MOST_WITH_BORDERS,
+    )
     st.pydeck_chart(
         deck, height=460, key=f"choropleth_{measure.property}", alt=f"Carte des communes selon\u202f: {measure.label}"
     )
