@@ -11,6 +11,7 @@ from ortho_scenes import FLAIR_CLASSES, card_of, renamed, textured, varied_netwo
 
 from ocsge.errors import DataError, ParameterError
 from ocsge.segment.inference import Segmenter, choose_device, choose_precision, fold_norms
+from ocsge.segment.networks import build_network
 
 if TYPE_CHECKING:
     from ocsge.segment.model_card import ModelCard
@@ -72,6 +73,27 @@ def test_a_norm_after_a_sequence_that_ends_with_a_convolution_is_folded_too() ->
     fold_norms(network)
     assert isinstance(network[1], torch.nn.Identity)
     assert torch.allclose(network(x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "encoder"),
+    [("unet", "resnet34"), ("fpn", "resnet18"), ("deeplabv3", "resnet18"), ("deeplabv3plus", "resnet18")],
+)
+def test_every_network_on_a_resnet_answers_as_it_did_once_folded(
+    architecture: str, encoder: str, pixels: np.ndarray
+) -> None:
+    card = card_of(architecture=architecture, encoder=encoder)
+    torch.manual_seed(0)
+    network = build_network(card).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.running_mean, std=0.3)
+    ready = Segmenter.prepare(network, card, precision="fp32").members[0]
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in ready.network.modules())
+    expected = plain_scores(network, card, pixels[:1, :3])
+    with torch.inference_mode():
+        found = ready.logits(torch.from_numpy(np.ascontiguousarray(pixels[:1, :3])))
+    assert float((found - expected).abs().max()) < 1e-3 * max(1, float(expected.abs().max()))
 
 
 class TwiceNormed(torch.nn.Module):

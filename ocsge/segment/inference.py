@@ -111,7 +111,7 @@ def _fold_normalisation(network: nn.Module, mean: Tensor, std: Tensor) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Member:
+class Member:
     """One network made ready."""
 
     network: nn.Module
@@ -163,12 +163,13 @@ class _Member:
         return padded
 
 
-def _made_ready(network: nn.Module, card: ModelCard, *, device: str, precision: Literal["fp32", "bf16"]) -> _Member:
+def made_ready(network: nn.Module, card: ModelCard, *, device: str, precision: Literal["fp32", "bf16"]) -> Member:
+    """Return a network made ready: a folded copy of it on its device, once folding is seen to change nothing."""
     if device.startswith("cuda") and precision == "fp32":
         torch.backends.cudnn.allow_tf32 = False  # on by default: ten bits of the mantissa, hardly more than bf16
     mean, std = torch.tensor(card.mean), torch.tensor(card.std)
     head = {name: position for position, name in enumerate(card.head_classes)}
-    plain = _Member(
+    plain = Member(
         network=network.float().eval(),
         mean=mean,
         std=std,
@@ -187,7 +188,7 @@ def _made_ready(network: nn.Module, card: ModelCard, *, device: str, precision: 
     return replace(ready, mean=mean.to(device), std=std.to(device), precision=precision, cast=cast)
 
 
-def _agree(plain: _Member, folded: _Member) -> bool:
+def _agree(plain: Member, folded: Member) -> bool:
     """Return whether folding left the scores of a small image as they were."""
     side = 2 * int(getattr(plain.network, "stride", 32))
     bands = len(plain.mean)
@@ -203,7 +204,7 @@ class Segmenter:
 
     def __init__(
         self,
-        members: Sequence[_Member],
+        members: Sequence[Member],
         *,
         card: ModelCard,
         device: str,
@@ -265,7 +266,7 @@ class Segmenter:
         if augmentation not in _VIEWS:
             raise ParameterError(f"augmentation {augmentation!r} is unknown; one of {', '.join(_VIEWS)}")
         device = choose_device(device)
-        member = _made_ready(network, card, device=device, precision=choose_precision(precision, device))
+        member = made_ready(network, card, device=device, precision=choose_precision(precision, device))
         return cls([member], card=card, device=device, augmentation=augmentation, batch=batch)
 
     @classmethod
@@ -290,7 +291,7 @@ class Segmenter:
                         f"models {first.card.name} and {other.card.name} cannot be averaged: {what} {ours} and "
                         f"{theirs}; give models that agree"
                     )
-        members: list[_Member] = []
+        members: list[Member] = []
         for segmenter in segmenters:
             position = {name: at for at, name in enumerate(segmenter.card.head_classes)}
             won = tuple(position[name] for name in first.card.classes_won)
@@ -367,7 +368,7 @@ class Segmenter:
         cuda = self.device.startswith("cuda")
         with torch.inference_mode():
             x = x.pin_memory().to(self.device, non_blocking=True) if cuda else x.to(self.device)
-            out = self._decided(x, halo_px=halo_px, what=what)[:n]
+            out = self.decided(x, halo_px=halo_px, what=what)[:n]
             if not cuda:
                 return lambda: out.cpu().numpy()
             here = torch.empty(out.shape, dtype=out.dtype, pin_memory=True)
@@ -381,7 +382,7 @@ class Segmenter:
 
         return wait
 
-    def _decided(self, x: Tensor, *, halo_px: int, what: Wanted) -> Tensor:
+    def decided(self, x: Tensor, *, halo_px: int, what: Wanted) -> Tensor:
         """Return bytes (n, channels, h, w): what was asked for of each pixel of the cores."""
         if len(self.members) == 1 and len(self._views) == 1:
             scores = _core(self.members[0].logits(x), halo_px)
