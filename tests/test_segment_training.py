@@ -246,6 +246,11 @@ def test_a_recipe_that_does_not_fit_is_refused(tmp_path: Path, changes: dict[str
         train(red_squares(4), small_card(), out=tmp_path, recipe=replace(QUICK, **changes))
 
 
+def test_a_step_of_one_small_patch_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="steps of 1 patches of 32 pixels .* give a larger batch"):
+        train(red_squares(1, side=32), small_card(), out=tmp_path, recipe=QUICK)
+
+
 def test_patches_are_needed(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="no patch to train on"):
         train(ArraySamples([], []), small_card(), out=tmp_path)

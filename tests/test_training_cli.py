@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from ocsge.cli import main
+from ocsge.products.confusion import read_confusion
+from ocsge.rules import load_rules
 from ocsge.segment.checkpoint import load_model
 from ocsge.segment.model_card import read_card
 from tests.generated_patches import red_squares, write_plain, write_raster
@@ -18,6 +20,8 @@ from tests.generated_patches import red_squares, write_plain, write_raster
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from ocsge.segment.model_card import ModelCard
 
 SMALL = [
     *("--encoder", "resnet18", "--width", "8", "--epochs", "2", "--batch", "2", "--precision", "fp32"),
@@ -185,3 +189,53 @@ def test_without_torch_what_to_install_is_said(
     places = [data] if command == "train" else [data.parent / "classes.csv", data]
     assert run(command, *places, "--out", tmp_path / "m") == 2
     assert "needs torch: install it with `make segment`" in capsys.readouterr().err
+
+
+def test_flair_is_split_by_domain_and_its_card_takes_the_classes_of_cosia(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for domain in ("D012_2019", "D022_2021", "D064_2021"):
+        for number in (1, 2):
+            zone = tmp_path / "flair" / domain / "Z1_UU"
+            write_raster(zone / "img" / f"IMG_{number}.tif", rng.integers(0, 255, (5, 32, 32), dtype=np.uint8))
+            mask = rng.choice(np.array([1, 3, 19], dtype=np.uint8), (32, 32))
+            write_raster(zone / "msk" / f"MSK_{number}.tif", mask)
+    out = tmp_path / "m"
+    assert run("train", tmp_path / "flair", "--out", out, *SMALL, "--folds", 3, "--ignore", "Autre") == 0
+    with (out / "split.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len({(row["patch"].split("/")[0], row["side"]) for row in rows}) == 3
+    card = read_card(out / "model.json")
+    assert card.bands == ("rouge", "vert", "bleu", "infrarouge", "elevation")
+    assert card.elevation == "height_uint8_20cm"
+    assert len(card.head_classes) == 19
+    assert "Autre" not in card.classes_won
+    assert card.confusion is not None
+    assert card.confusion["numbering"] == "flair_inc_mask"
+    read_confusion(matrix_file(card, tmp_path), rules=load_rules(), numbering="flair_inc_mask", model=card.name)
+
+
+def matrix_file(card: ModelCard, folder: Path) -> Path:
+    path = folder / "raster.tif.confusion.json"
+    path.write_text(json.dumps(card.confusion), encoding="utf-8")
+    return path
+
+
+def test_flair_hub_elevation_enters_as_surface_and_height(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for domain in ("D004-2021", "D012-2019", "D015-2020"):
+        for what, values in (
+            ("AERIAL_RGBI", rng.integers(0, 255, (4, 32, 32), dtype=np.uint8)),
+            ("DEM_ELEV", rng.normal(100, 5, (2, 32, 32)).astype(np.float32)),
+            ("AERIAL_LABEL-COSIA", rng.integers(0, 2, (32, 32), dtype=np.uint8)),
+        ):
+            for patch in ("0-0", "0-1"):
+                folder = tmp_path / "hub" / f"{domain}_{what}" / "AA-1"
+                write_raster(folder / f"{domain}_{what}_AA-1_{patch}.tif", values)
+    out = tmp_path / "m"
+    assert run("train", tmp_path / "hub", "--out", out, *SMALL, "--folds", 3, "--epochs", 1) == 0
+    card = read_card(out / "model.json")
+    assert card.bands[-2:] == ("mns", "mnt")
+    assert card.elevation == "surface_and_height_m"
+    assert card.mean[4] == pytest.approx(100, abs=2)
+    assert card.mean[5] == pytest.approx(0, abs=2)
+    assert run("evaluate", out / "model.safetensors", tmp_path / "hub", "--out", tmp_path / "r", "--device", "cpu") == 0

@@ -172,8 +172,14 @@ def _epoch(
         rate = recipe.learning_rate_at(done)
         for group in run.optimiser.param_groups:
             group["lr"] = rate
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-            scores = run.network(normalise(pixels))
+        try:
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
+                scores = run.network(normalise(pixels))
+        except ValueError as error:  # a norm over the batch that is given one value
+            raise ParameterError(
+                f"steps of {len(pixels)} patches of {pixels.shape[-1]} pixels leave the network nothing to average "
+                f"({error}); give a larger batch or larger squares"
+            ) from error
         loss = segmentation_loss(
             scores,
             torch.from_numpy(labels).to(device).long(),
