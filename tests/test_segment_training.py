@@ -247,7 +247,7 @@ def test_a_recipe_that_does_not_fit_is_refused(tmp_path: Path, changes: dict[str
 
 
 def test_a_step_of_one_small_patch_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="steps of 1 patches of 32 pixels .* give a larger batch"):
+    with pytest.raises(ParameterError, match=r"steps of 1 patches of 32 pixels .* give a larger batch"):
         train(red_squares(1, side=32), small_card(), out=tmp_path, recipe=QUICK)
 
 
