@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from ocsge.errors import ParameterError
+from ocsge.products.confusion import Confusion
 from ocsge.segment.metrics import IGNORED, Scores, confusion_matrix, design_effect
+from ocsge.uncertainty import class_estimates
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +109,28 @@ def test_independent_pixels_have_a_design_effect_near_one() -> None:
 
 def test_one_tile_is_one_sample() -> None:
     assert design_effect(tiles([[60, 10], [10, 20]])) == 100.0
+
+
+def test_intervals_from_whole_tiles_hold_the_truth_about_nineteen_times_in_twenty() -> None:
+    # each tile has its own rate of mistakes; of class 0 on the map, 80 % is, of class 1, 90 % is
+    rng = np.random.default_rng(0)
+    held = naive = 0
+    for _ in range(200):
+        share = rng.uniform(0.2, 0.8, 60)
+        right = rng.beta(8, 2, 60), rng.beta(9, 1, 60)
+        sizes = (10_000 * share).round(), 10_000 - (10_000 * share).round()
+        found = [rng.binomial(size.astype(int), p) for size, p in zip(sizes, right, strict=True)]
+        matrices = np.zeros((60, 2, 2), dtype=np.int64)
+        for row, (size, good) in enumerate(zip(sizes, found, strict=True)):
+            matrices[:, row, row], matrices[:, row, 1 - row] = good, size - good
+        counts = matrices.sum(axis=0)
+        for effect in (design_effect(matrices), 1.0):
+            estimate = class_estimates({0: 50.0, 1: 50.0}, Confusion("x", (0, 1), counts, "", design_effect=effect))[0]
+            assert estimate.bounds is not None
+            inside = estimate.bounds[0] <= 50 * 0.8 + 50 * 0.1 <= estimate.bounds[1]
+            held, naive = held + (inside and effect > 1), naive + (inside and effect == 1)
+    assert 0.9 <= held / 200 <= 0.99
+    assert naive / 200 < 0.2
 
 
 def test_tiles_without_a_mistake_have_no_variance_to_multiply() -> None:

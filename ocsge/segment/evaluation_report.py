@@ -70,6 +70,10 @@ def _thousands(value: float) -> str:
     return f"{value:,.0f}".replace(",", " ")
 
 
+def _effect(value: float) -> str:
+    return _thousands(value) if value >= 10 else f"{value:.1f}"
+
+
 def _report(evaluation: Evaluation) -> list[str]:
     """Return the lines of the report: what was judged, the scores, the mistakes, what the figures are worth."""
     scores = evaluation.scores
@@ -98,7 +102,7 @@ def _report(evaluation: Evaluation) -> list[str]:
         "## What these figures are worth",
         "",
         "The pixels of a patch are neighbours and repeat one another. By the variance between patches, the matrix is",
-        f"worth about {_thousands(max(1, pixels / effect))} independent samples (design effect {_thousands(effect)});",
+        f"worth about {_thousands(max(1, pixels / effect))} independent samples (design effect {_effect(effect)});",
         "the intervals of areas take it into account.",
     ]
 
