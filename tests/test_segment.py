@@ -17,6 +17,7 @@ import rasterio
 import shapely
 from ortho_scenes import FLAIR_CLASSES, card_of, renamed, textured, varied_model, write_image
 
+from benchmarks.measure import measured
 from ocsge.errors import DataError, OutputError, ParameterError
 from ocsge.products.confusion import confusion_beside, read_confusion
 from ocsge.products.cosia import class_strips, place_tiles, raster_files
@@ -434,3 +435,23 @@ def test_polygons_cover_the_pixels_answered_and_are_kept_like_the_raster(
     again = segmented(four_dalles, model, tmp_path, vector=True)
     assert {path: path.stat().st_mtime_ns for path in again.vectors} == before
     assert segmented(four_dalles, model, tmp_path).vectors == ()
+
+
+# ---- memory ---------------------------------------------------------------------------------------------------------
+
+
+def segment_generated(side: int, folder: Path) -> None:
+    """Answer an image of 1,000 × ``side`` pixels, in a process of its own."""
+    card = card_of()
+    path = write_image(folder / "rvb.tif", np.tile(textured(3, 1000, 500), (1, 1, side // 500)), tiled=True)
+    options = {**SMALL, "patch_px": 512}
+    segment_imagery(open_imagery([path], card=card), weights=varied_model(folder, card), out=folder / "out", **options)
+
+
+def test_memory_does_not_grow_with_the_raster(tmp_path: Path) -> None:
+    peaks = []
+    for side in (2000, 6000):
+        (tmp_path / str(side)).mkdir()
+        peaks.append(measured(segment_generated, side, tmp_path / str(side)).peak_rss_mb)
+    # three times the raster: 12 MB more of pixels in three bands, which the test itself holds to write them
+    assert peaks[1] - peaks[0] < 40
