@@ -30,7 +30,7 @@ from benchmarks.usual_segmentation import segment_as_usual
 from ocsge.grid import Window
 from ocsge.products.cosia import raster_files
 from ocsge.rules import load_rules
-from ocsge.segment import dalle_run
+from ocsge.segment import dalle_run, inference
 from ocsge.segment.checkpoint import load_model, save_model
 from ocsge.segment.class_rasters import RasterSink, class_table, raster_kinds
 from ocsge.segment.dalle_run import UNIT_PX
@@ -70,6 +70,8 @@ class Way:
     """Scores come back whole; softmax and argmax on the host."""
     alone: bool = False
     """Each patch is read by itself."""
+    whole: bool = False
+    """The decoder answers the halo too."""
 
 
 OURS = Way("ours: 1024/128, bf16")
@@ -79,6 +81,7 @@ WAYS = (
     replace(OURS, name="patches of 1792", patch_px=1792),
     replace(OURS, name="fp32", precision="fp32"),
     replace(OURS, name="nothing folded", plain=True),
+    replace(OURS, name="halo decoded too", whole=True),
     replace(OURS, name="softmax and argmax on the host", host=True),
     replace(OURS, name="each patch read by itself", alone=True),
     replace(
@@ -89,6 +92,7 @@ WAYS = (
         plain=True,
         host=True,
         alone=True,
+        whole=True,
     ),
 )
 
@@ -165,6 +169,8 @@ def as_ours(folder: Path, weights: Path, out: Path, device: str, threads: int, w
         Segmenter.prepare = classmethod(_plain_prepare)  # type: ignore[method-assign,assignment]
     if way.host:
         Segmenter.decided = _decided_on_the_host  # type: ignore[method-assign]
+    if way.whole:
+        inference.decodes_core = lambda *_: False
     if way.alone:
         dalle_run.UNIT_PX = way.patch_px
     segment_imagery(
@@ -180,8 +186,6 @@ def as_ours(folder: Path, weights: Path, out: Path, device: str, threads: int, w
 
 
 def _plain_prepare(cls: type[Segmenter], network, card, *, device, precision, augmentation, batch):
-    from ocsge.segment import inference  # noqa: PLC0415
-
     inference.fold_norms = lambda _: None
     inference.ResNetEncoder = type("NoEncoder", (), {})  # type: ignore[misc]
     member = inference.made_ready(network, card, device=device, precision=precision)

@@ -10,6 +10,7 @@ import torch
 from ortho_scenes import FLAIR_CLASSES, card_of, renamed, textured, varied_network
 
 from ocsge.errors import DataError, ParameterError
+from ocsge.segment.core_scores import core_scores, decodes_core
 from ocsge.segment.inference import Segmenter, choose_device, choose_precision, fold_norms
 from ocsge.segment.networks import build_network
 
@@ -94,6 +95,26 @@ def test_every_network_on_a_resnet_answers_as_it_did_once_folded(
     with torch.inference_mode():
         found = ready.logits(torch.from_numpy(np.ascontiguousarray(pixels[:1, :3])))
     assert float((found - expected).abs().max()) < 1e-3 * max(1, float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("halo_px", [64, 96, 128])
+@pytest.mark.parametrize("encoder", ["resnet18", "resnet34"])
+def test_decoding_the_core_alone_gives_the_scores_of_the_core(encoder: str, halo_px: int) -> None:
+    card = card_of(encoder=encoder)
+    network = varied_network(card)
+    x = torch.randn(1, 3, 320, 384)
+    with torch.inference_mode():
+        whole, core = network(x), core_scores(network, x, halo_px=halo_px)
+    expected = whole[..., halo_px:-halo_px, halo_px:-halo_px]
+    assert core.shape == expected.shape
+    assert float((core - expected).abs().max()) < 1e-4 * float(expected.abs().max())
+
+
+def test_only_a_unet_on_a_resnet_with_a_halo_that_is_long_enough_decodes_the_core_alone() -> None:
+    assert decodes_core(build_network(card_of()), 64)
+    assert not decodes_core(build_network(card_of()), 32)
+    assert not decodes_core(build_network(card_of(architecture="fpn")), 64)
+    assert not decodes_core(build_network(card_of(encoder="mit_b0")), 64)
 
 
 class TwiceNormed(torch.nn.Module):

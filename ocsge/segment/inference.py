@@ -18,7 +18,9 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ocsge.errors import DataError, ParameterError
+from ocsge.segment.core_scores import core_scores, decodes_core
 from ocsge.segment.networks.resnet import ResNetEncoder
+from ocsge.segment.networks.unet import UNet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -125,22 +127,28 @@ class Member:
     cast: bool
     """Whether the weights themselves are bf16; otherwise bf16 is left to autocast."""
 
-    def logits(self, x: Tensor) -> Tensor:
-        """Return (n, classes won, h, w) scores of (n, bands, h, w) pixels of the device."""
+    def logits(self, x: Tensor, *, halo_px: int = 0) -> Tensor:
+        """Return (n, classes won, h, w) scores of (n, bands, h, w) pixels of the device, without their halo."""
         if self.padding is not None:
-            out = self.network(self._padded(x))
+            out = self._run(self._padded(x), halo_px)
         else:
             y = ((x.float() - self.mean.view(1, -1, 1, 1)) / self.std.view(1, -1, 1, 1)).contiguous(
                 memory_format=torch.channels_last
             )
             with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
-                out = self.network(y)
+                out = self._run(y, halo_px)
         if self.won == tuple(range(out.shape[1])):
-            return out  # type: ignore[no-any-return]
+            return out
         first, last = self.won[0], self.won[-1]
         if self.won == tuple(range(first, last + 1)):
-            return out[:, first : last + 1]  # type: ignore[no-any-return]
-        return out[:, list(self.won)]  # type: ignore[no-any-return]
+            return out[:, first : last + 1]
+        return out[:, list(self.won)]
+
+    def _run(self, x: Tensor, halo_px: int) -> Tensor:
+        if isinstance(self.network, UNet) and decodes_core(self.network, halo_px):
+            return core_scores(self.network, x, halo_px=halo_px)
+        out: Tensor = self.network(x)
+        return out[..., halo_px : out.shape[2] - halo_px, halo_px : out.shape[3] - halo_px]
 
     def _padded(self, x: Tensor) -> Tensor:
         """Return pixels less the rounded mean, with the mean around them."""
@@ -385,7 +393,7 @@ class Segmenter:
     def decided(self, x: Tensor, *, halo_px: int, what: Wanted) -> Tensor:
         """Return bytes (n, channels, h, w): what was asked for of each pixel of the cores."""
         if len(self.members) == 1 and len(self._views) == 1:
-            scores = _core(self.members[0].logits(x), halo_px)
+            scores = self.members[0].logits(x, halo_px=halo_px)
             top, best = scores.max(dim=1, keepdim=True)
             if what == "class":
                 return best.to(torch.uint8)
@@ -408,18 +416,13 @@ class Segmenter:
             for turns, mirrored in self._views:
                 view = torch.rot90(x, turns, (2, 3))
                 view = torch.flip(view, (3,)) if mirrored else view
-                found = functional.softmax(_core(member.logits(view), halo_px).float(), dim=1)
+                found = functional.softmax(member.logits(view, halo_px=halo_px).float(), dim=1)
                 found = torch.flip(found, (3,)) if mirrored else found
                 found = torch.rot90(found, -turns, (2, 3))
                 total = found if total is None else total + found
         if total is None:  # pragma: no cover - there is always a member and a view
             raise ParameterError("no model to answer with")
         return total / (len(self.members) * len(self._views))
-
-
-def _core(scores: Tensor, halo_px: int) -> Tensor:
-    height, width = scores.shape[2:]
-    return scores[..., halo_px : height - halo_px, halo_px : width - halo_px]
 
 
 def _as_bytes(probability: Tensor) -> Tensor:
