@@ -12,6 +12,7 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ortho_scenes import FLAIR_CLASSES, card_of
+from rasterio.errors import RasterioIOError
 
 from ocsge.errors import OutputError
 from ocsge.grid import Grid, Window
@@ -120,6 +121,37 @@ def test_a_failure_of_the_writer_reaches_who_gives_the_parts(tmp_path: Path) -> 
     with pytest.raises((OutputError, ValueError)), sink(tmp_path / "a.tif") as to:  # noqa: PT012
         for _ in range(20):
             to.write(part, np.zeros((3, 600, 600), np.uint8))  # three bands for one
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("when", ["while parts come", "once all have come"])
+def test_a_disk_that_refuses_a_block_is_told_and_no_one_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    height = 512 if when == "while parts come" else 100
+
+    def refused(*_):
+        raise RasterioIOError("no space left on device")
+
+    monkeypatch.setattr(RasterSink, "_put", refused)
+    part = Window(row=WINDOW.row, col=WINDOW.col, height=height, width=512)
+    with pytest.raises(OutputError, match=r"a\.tif: cannot be written \(no space left"), sink(tmp_path / "a.tif") as to:
+        to.write(part, np.zeros((1, height, 512), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_raster_that_cannot_be_read_back_is_not_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    optimise = RasterSink._optimise
+
+    def cut_short(self, temporary):
+        optimise(self, temporary)
+        temporary.write_bytes(temporary.read_bytes()[:-200])
+
+    monkeypatch.setattr(RasterSink, "_optimise", cut_short)
+    part = Window(row=WINDOW.row, col=WINDOW.col, height=1100, width=700)
+    noise = np.random.default_rng(0).integers(0, 8, (1, 1100, 700), dtype=np.uint8)
+    with pytest.raises(OutputError, match="cannot be read back"), sink(tmp_path / "a.tif") as to:
+        to.write(part, noise)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -64,6 +64,26 @@ def test_tiles_are_read_without_seam_whatever_their_driver(tmp_path: Path, image
     assert valid.all()
 
 
+VRT = """<VRTDataset rasterXSize="130" rasterYSize="90">
+<SRS>EPSG:2154</SRS><GeoTransform>770000, 0.2, 0, 6280000, 0, -0.2</GeoTransform>
+{bands}</VRTDataset>
+"""
+BAND = """<VRTRasterBand dataType="Byte" band="{n}">
+<SimpleSource><SourceFilename relativeToVRT="1">{file}</SourceFilename><SourceBand>{n}</SourceBand>
+<SrcRect xOff="0" yOff="0" xSize="130" ySize="90"/><DstRect xOff="0" yOff="0" xSize="130" ySize="90"/>
+</SimpleSource></VRTRasterBand>
+"""
+
+
+def test_a_virtual_mosaic_is_read_like_its_tiles(tmp_path: Path, image: np.ndarray) -> None:
+    write_image(tmp_path / "a.tif", image)
+    bands = "".join(BAND.format(n=n, file="a.tif") for n in (1, 2, 3))
+    (tmp_path / "mosaic.vrt").write_text(VRT.format(bands=bands))
+    pixels, valid = read(open_imagery([tmp_path / "mosaic.vrt"], card=card_of()))
+    assert (pixels == image).all()
+    assert valid.all()
+
+
 def test_what_lies_under_no_tile_is_the_mean_and_no_data(tmp_path: Path, image: np.ndarray) -> None:
     pixels, valid = read(open_imagery([write_image(tmp_path / "a.tif", image)], card=card_of()), window(-5, -3, 20, 20))
     assert valid.sum() == 15 * 17

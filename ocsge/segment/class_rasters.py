@@ -24,7 +24,7 @@ from ocsge.class_numbers import numbered_classes
 from ocsge.errors import OutputError
 from ocsge.grid import Window
 from ocsge.products.cosia import MODEL_TAG, NO_DATA, NUMBERING_TAG, SCORES_TAG
-from ocsge.publish import publish
+from ocsge.publish import output_error, publish
 from ocsge.segment.imagery import BLOCK_CACHE_MB
 from ocsge.segment.tiling import common_window
 
@@ -219,7 +219,7 @@ class RasterSink:
         self._thread = threading.Thread(target=self._drain, name=f"write {path.name}", daemon=True)
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         for stale in self.path.parent.glob(f".*-{self.path.name}*"):
             stale.unlink(missing_ok=True)  # of a run that was killed: no other run writes this dalle
         self._thread.start()
@@ -233,7 +233,7 @@ class RasterSink:
         try:
             if kind is None:
                 self._check()
-                self.sha256 = publish(self.path, self._optimise)
+                self.sha256 = publish(self.path, self._optimise, verify=self._read_back)
         finally:
             self._working.unlink(missing_ok=True)
 
@@ -251,6 +251,7 @@ class RasterSink:
             raise self._failure
 
     def _drain(self) -> None:
+        ended = False
         try:
             with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_MB), rasterio.open(self._working, "w", **self._profile()) as to:
                 self._describe(to)
@@ -258,12 +259,13 @@ class RasterSink:
                 while (item := self._queue.get()) is not None:
                     for block, values in assembler.add(*item):
                         self._put(to, block, values)
+                ended = True
                 for block, values in assembler.rest():
                     self._put(to, block, values)
         except BaseException as error:  # noqa: BLE001  (raised again by the thread that gives the parts)
             self._failure = error
-            while self._queue.get() is not None:  # whoever waits to give a part is let go
-                pass
+            while not ended:  # whoever waits to give a part is let go
+                ended = self._queue.get() is None
 
     def _put(self, to: rasterio.io.DatasetWriter, block: Window, values: NDArray[np.uint8]) -> None:
         if (values == self._kind.nodata).all():
@@ -299,6 +301,12 @@ class RasterSink:
         for band, text in enumerate(self._kind.bands, start=1):
             to.set_band_description(band, text)
 
+    def _read_back(self, temporary: Path) -> None:
+        """Read the last block: a file cut short by a full disk has none."""
+        with rasterio.open(temporary) as dataset:
+            row, col = (side - 1 - (side - 1) % BLOCK_PX for side in dataset.shape)
+            dataset.read(window=RasterWindow(col, row, dataset.width - col, dataset.height - row))
+
     def _optimise(self, temporary: Path) -> None:
         try:
             with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_MB, GDAL_TIFF_INTERNAL_MASK=False):
@@ -330,6 +338,20 @@ _PREDICTOR = {"MODE": "NO", "AVERAGE": "STANDARD"}
 
 def _rgb(colour: str) -> tuple[int, int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16), 255
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those it lies in.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(error, folder) from error
 
 
 def category_names(classes: Sequence[NumberedClass]) -> bytes:

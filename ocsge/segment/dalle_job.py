@@ -134,7 +134,6 @@ def _answered(job: DalleJob, progress: Callable[[int, int], None] | None) -> dic
     started = time.monotonic()
     torch.set_num_threads(job.threads)
     segmenter = _segmenter(job)
-    job.work.patches.check_stride(segmenter.stride)
     answered = answer_dalle(job.work, segmenter=segmenter, out=job.out, progress=progress)
     for kind in {CLASSES, PROBABILITY, SCORES} - set(answered.sha256):
         (job.out / kind / f"{job.work.name}.tif").unlink(missing_ok=True)  # made otherwise, by an earlier run

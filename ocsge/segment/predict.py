@@ -30,7 +30,7 @@ from ocsge.publish import file_sha256, json_bytes, publish
 from ocsge.rules import load_rules
 from ocsge.run import run, usable_cores
 from ocsge.segment.area import read_area
-from ocsge.segment.class_rasters import ClassTable, class_table, raster_kinds
+from ocsge.segment.class_rasters import ClassTable, class_table, make_folder, raster_kinds
 from ocsge.segment.dalle_job import (
     CLASSES,
     PROBABILITY,
@@ -43,6 +43,7 @@ from ocsge.segment.dalle_job import (
 )
 from ocsge.segment.dalle_run import DalleWork
 from ocsge.segment.inference import Augmentation, Precision, choose_device, choose_precision
+from ocsge.segment.networks import build_network
 from ocsge.segment.published import card_for
 from ocsge.segment.tiling import PatchGrid, common_window, dalles_of
 from ocsge.store import code_version
@@ -177,6 +178,7 @@ def segment_imagery(
         scores=scores,
         area=digest,
     )
+    _check_patches(cards, options)
     made_of = _made_of(paths, cards, options)
     drawing = _drawing(rules) if vector else None
     items = [
@@ -195,6 +197,7 @@ def segment_imagery(
         for work in _works(imagery, ground, table, "+".join(card.name for card in cards), options)
     ]
     ours = _part(items, shard)
+    make_folder(out / CLASSES)
     _write_confusion(cards, table, rules, out)
     done = _run_all(ours, jobs=jobs, progress=progress)
     return _segmented(
@@ -272,6 +275,15 @@ def _cards(paths: Sequence[Path], given: Sequence[ModelCard] | None, imagery: Im
                 f"{', '.join(imagery.bands)}: models that are averaged read the same bands"
             )
     return cards
+
+
+def _check_patches(cards: Sequence[ModelCard], options: Options) -> None:
+    """Refuse patches that a network cannot take, before anything is made."""
+    grid = PatchGrid(patch_px=options.patch_px, halo_px=options.halo_px)
+    with torch.device("meta"):
+        strides = [int(getattr(build_network(card), "stride", 1)) for card in cards]
+    for stride in strides:
+        grid.check_stride(stride)
 
 
 def _made_of(paths: Sequence[Path], cards: Sequence[ModelCard], options: Options) -> dict[str, Any]:
