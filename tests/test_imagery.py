@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import rasterio
 from ortho_scenes import card_of, textured, write_image
 from rasterio.enums import ColorInterp
 
@@ -156,6 +158,31 @@ def test_black_that_reaches_the_edge_is_no_data_and_a_black_roof_inside_stays(
     _, valid = read(open_imagery([write_image(tmp_path / "a.tif", image)], card=card_of()))
     assert not valid[:12, :40].any()
     assert valid.sum() == 90 * 130 - 12 * 40
+
+
+def test_the_mask_of_a_file_says_where_it_holds_nothing(tmp_path: Path, image: np.ndarray) -> None:
+    path = write_image(tmp_path / "a.tif", image)
+    mask = np.full((90, 130), 255, np.uint8)
+    mask[20:30, 40:60] = 0
+    with rasterio.open(path, "r+") as dataset:
+        dataset.write_mask(mask)
+    _, valid = read(open_imagery([path], card=card_of()))
+    assert (valid == (mask > 0)).all()
+
+
+def test_what_is_no_data_does_not_depend_on_the_window(tmp_path: Path, image: np.ndarray) -> None:
+    image[:, 10:80, 60:62] = 0
+    image[:, 78:, 61:64] = 0  # the black line reaches the edge far from most of its pixels
+    imagery = open_imagery([write_image(tmp_path / "a.tif", image)], card=card_of())
+    whole = read(imagery)[1]
+    assert np.count_nonzero(~whole) == 70 * 2 + 12 * 3 - 2
+    part = read(imagery, window(5, 50, 20, 30))[1]
+    assert (part == whole[5:25, 50:80]).all()
+
+
+def test_imagery_goes_to_another_process_as_it_is(tmp_path: Path, image: np.ndarray) -> None:
+    imagery = open_imagery([write_image(tmp_path / "a.tif", image)], card=card_of())
+    assert pickle.loads(pickle.dumps(imagery)) == imagery  # noqa: S301 (our own)
 
 
 def test_no_data_of_one_product_is_no_data(tmp_path: Path, image: np.ndarray) -> None:

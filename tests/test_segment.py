@@ -431,6 +431,63 @@ def test_the_confusion_matrix_is_written_where_derive_finds_it_in_the_numbers_of
     assert read.counts.tolist() == [[8, 1], [2, 9]]
 
 
+def test_a_model_of_altitudes_in_metres_goes_through_the_whole_stage(tmp_path: Path) -> None:
+    card = card_of(
+        ("rouge",),
+        bands=("rouge", "mns", "mnt"),
+        mean=(105.0, 311.06, 311.06),
+        std=(52.0, 537.55, 537.55),
+        elevation="surface_and_height_m",
+    )
+    rvb = write_image(tmp_path / "rvb.tif", textured(3, 100, 120))
+    mnt = textured(1, 50, 60, seed=4).astype(np.float32)
+    files = {
+        name: [write_image(tmp_path / f"{name}.tif", values, resolution_m=0.5)]
+        for name, values in (("mns", mnt + 7), ("mnt", mnt))
+    }
+    imagery = open_imagery([rvb], card=card, **files)
+    done = segment_imagery(imagery, weights=varied_model(tmp_path, card), out=tmp_path / "out", **SMALL)
+    assert len(np.unique(classes_at(done, imagery))) >= 2
+    # another surface is another answer, and another record
+    write_image(files["mns"][0], mnt + np.arange(60, dtype=np.float32) * 20, resolution_m=0.5)
+    again = segment_imagery(imagery, weights=tmp_path / "petit.safetensors", out=tmp_path / "out", **SMALL)
+    assert again.kept == 0
+    record = json.loads(again.rasters[0].with_suffix(".json").read_text(encoding="utf-8"))
+    assert [one["file"] for one in record["inputs"]] == ["mns.tif", "mnt.tif", "rvb.tif"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"precision": "bf16"}, {"augmentation": "flips"}, {"probability": True}, {"patch_px": 192}],
+    ids=["precision", "views", "a band more", "patches"],
+)
+def test_every_option_that_changes_what_is_written_makes_the_dalle_again(
+    model: Path, tmp_path: Path, changed: dict[str, object]
+) -> None:
+    rvb = write_image(tmp_path / "rvb.tif", textured(3, 40, 40))
+    segmented(rvb, model, tmp_path / "out")
+    assert segmented(rvb, model, tmp_path / "out", batch=2).kept == 1
+    assert segmented(rvb, model, tmp_path / "out", **changed).kept == 0
+    assert segmented(rvb, model, tmp_path / "out", **changed).kept == 1
+
+
+def test_other_weights_under_the_same_name_make_the_dalle_again(tmp_path: Path) -> None:
+    rvb = write_image(tmp_path / "rvb.tif", textured(3, 40, 40))
+    first = segmented(rvb, varied_model(tmp_path), tmp_path / "out")
+    before = first.rasters[0].read_bytes()
+    second = segmented(rvb, varied_model(tmp_path, seed=5), tmp_path / "out")
+    assert second.kept == 0
+    assert second.rasters[0].read_bytes() != before
+
+
+def test_rasters_that_are_no_longer_asked_for_do_not_stay_beside_newer_ones(model: Path, tmp_path: Path) -> None:
+    rvb = write_image(tmp_path / "rvb.tif", textured(3, 40, 40))
+    first = segmented(rvb, model, tmp_path / "out", probability=True)
+    assert first.probabilities[0].is_file()
+    segmented(rvb, model, tmp_path / "out", halo_px=0)
+    assert not first.probabilities[0].exists()
+
+
 # ---- polygons -------------------------------------------------------------------------------------------------------
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from ortho_scenes import card_of, textured, varied_model, write_image
 
 from ocsge.cli import main
+from ocsge.segment.imagery import open_imagery
+from ocsge.segment.predict import segment_imagery
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,3 +119,82 @@ def test_weights_without_a_card_are_refused(rvb: Path, tmp_path: Path, capsys: p
     bare.write_bytes(b"")
     assert run("--rvb", rvb, "--model", bare, "--out", tmp_path / "out", *QUICK) == 65
     assert "bare.safetensors: no card beside it" in capsys.readouterr().err
+
+
+def test_an_area_and_polygons_are_two_more_options(
+    rvb: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    area, out = tmp_path / "area.gpkg", tmp_path / "out"
+    gpd.GeoDataFrame(geometry=[shapely.box(770_000, 6_279_990, 770_010, 6_280_000)], crs=2154).to_file(area)
+    assert run("--rvb", rvb, "--model", model, "--out", out, "--area", area, "--vector", *QUICK) == 0
+    assert f"Polygons: {out / 'vector'}" in " ".join(capsys.readouterr().out.split())
+    polygons = gpd.read_parquet(out / "vector" / "0770_6280.parquet")
+    assert polygons.geometry.union_all().equals(shapely.box(770_000, 6_279_990, 770_010, 6_280_000))
+    with rasterio.open(out / "classes" / "0770_6280.tif") as dataset:
+        assert dataset.shape == (50, 50)
+
+
+def test_an_area_beside_the_imagery_says_that_there_is_nothing(
+    rvb: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    area = tmp_path / "area.gpkg"
+    imaged = shapely.box(769_999, 6_279_970, 770_030, 6_280_001)
+    corner = shapely.box(770_000, 6_279_900, 770_040, 6_280_010).difference(imaged)
+    gpd.GeoDataFrame(geometry=[corner], crs=2154).to_file(area)
+    assert run("--rvb", rvb, "--model", model, "--out", tmp_path / "out", "--area", area, *QUICK) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "0 dalle(s), 0.00 km²" in said
+    assert "Nothing to answer in 0770_6280." in said
+
+
+def test_a_crs_without_code_is_given_by_hand(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = write_image(tmp_path / "bare.tif", textured(3, 40, 40), epsg=None)
+    command = ("--rvb", bare, "--model", model, "--out", tmp_path / "out", *QUICK)
+    assert run(*command) == 65
+    assert "give --assume-crs EPSG" in capsys.readouterr().err
+    assert run(*command, "--assume-crs", "2154") == 0
+
+
+def test_a_name_of_the_catalogue_goes_with_one_model(
+    rvb: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("--rvb", rvb, "--out", tmp_path / "out", *QUICK, "--name", "FLAIR")
+    assert run(*command, "--model", model, "--model", model) == 2
+    assert "--name: goes with one --model" in capsys.readouterr().err
+    assert run(*command, "--model", model) == 2
+    assert "FLAIR" in capsys.readouterr().err
+
+
+def test_without_torch_the_command_says_how_to_install_it(
+    rvb: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert run("--rvb", rvb, "--model", model, "--out", tmp_path / "out") == 2
+    assert "needs torch" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_has_its_exit_code(
+    rvb: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "classes").write_text("a file")
+    assert run("--rvb", rvb, "--model", model, "--out", tmp_path / "out", *QUICK) == 73
+    assert "classes: cannot be written" in capsys.readouterr().err
+
+
+def test_the_progress_of_each_dalle_is_told(model: Path, tmp_path: Path) -> None:
+    for name, xmin in (("a", 770_000.0), ("b", 790_000.0)):
+        write_image(tmp_path / "rvb" / f"{name}.tif", textured(3, 40, 40), xmin=xmin)
+    told: list[tuple[str, int, int]] = []
+    segment_imagery(
+        open_imagery([tmp_path / "rvb"], card=card_of()),
+        weights=model,
+        out=tmp_path / "out",
+        patch_px=128,
+        halo_px=32,
+        device="cpu",
+        threads=1,
+        progress=lambda stage, done, total: told.append((stage, done, total)),
+    )
+    # three dalles lie between the two tiles, the one in the middle without imagery
+    assert told == [("dalle 1 of 3", 1, 1), ("dalle 3 of 3", 1, 1)]
