@@ -62,6 +62,10 @@ def test_preparing_a_network_leaves_it_as_it_was(card: ModelCard, pixels: np.nda
     before = plain_scores(network, card, pixels)
     Segmenter.prepare(network, card, precision="bf16")
     assert torch.equal(plain_scores(network, card, pixels), before)
+    # nor does it stop a training that asks for an answer in between
+    ready = Segmenter.prepare(network.train(), card).members[0]
+    assert network.training
+    assert not ready.network.training
 
 
 def test_a_norm_after_a_sequence_that_ends_with_a_convolution_is_folded_too() -> None:

@@ -178,7 +178,7 @@ def made_ready(network: nn.Module, card: ModelCard, *, device: str, precision: L
     mean, std = torch.tensor(card.mean), torch.tensor(card.std)
     head = {name: position for position, name in enumerate(card.head_classes)}
     plain = Member(
-        network=network.float().eval(),
+        network=copy.deepcopy(network).cpu().float().eval(),
         mean=mean,
         std=std,
         won=tuple(head[name] for name in card.classes_won),
@@ -186,11 +186,11 @@ def made_ready(network: nn.Module, card: ModelCard, *, device: str, precision: L
         precision="fp32",
         cast=False,
     )
-    folded = replace(plain, network=copy.deepcopy(network))
+    folded = replace(plain, network=copy.deepcopy(plain.network))
     fold_norms(folded.network)
     if not {"mns", "mnt"} & set(card.bands) and isinstance(getattr(folded.network, "encoder", None), ResNetEncoder):
         folded = replace(folded, padding=_fold_normalisation(folded.network, mean, std))
-    ready = folded if _agree(plain, folded) else replace(plain, network=copy.deepcopy(network))
+    ready = folded if _agree(plain, folded) else plain
     cast = precision == "bf16" and ready.padding is not None
     ready.network.to(device=device, dtype=torch.bfloat16 if cast else torch.float32, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return replace(ready, mean=mean.to(device), std=std.to(device), precision=precision, cast=cast)
