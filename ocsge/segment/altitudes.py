@@ -73,27 +73,31 @@ class Altitudes:
         )
         values = self._mosaic(near, dataset_of)
         row, col = row - row[0], col - col[0]
+        if not down.any() and not right.any():
+            return values[np.ix_(row, col)]  # pixel centres that fall on one another
         total = np.zeros((window.height, window.width))
         weight = np.zeros_like(total)
-        for r, v in ((row, 1 - down), (row + 1, down)):
-            for c, h in ((col, 1 - right), (col + 1, right)):
+        # whole numbers as weights: sums are exact, so flat ground stays flat to the last bit
+        whole = 2 * self.pixel_mm
+        for r, v in ((row, whole - down), (row + 1, down)):
+            for c, h in ((col, whole - right), (col + 1, right)):
                 part, w = values[np.ix_(r, c)], np.outer(v, h)
                 known = ~np.isnan(part)
-                total += np.where(known, part * w, 0.0)
-                weight += np.where(known, w, 0.0)
+                np.add(total, part * w, out=total, where=known)
+                np.add(weight, w, out=weight, where=known)
         with np.errstate(invalid="ignore", divide="ignore"):
             found: NDArray[np.float64] = total / weight
         return found
 
     def _position(
         self, first: int, count: int, grid: Grid, origin_mm: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return the pixel before each centre, along one axis, and the share of the pixel after it."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the pixel before each centre, along one axis, and how far beyond its own centre, half millimetres."""
         # twice the millimetres: the centre of a pixel of 1 mm is half a millimetre
         centre = (2 * np.arange(first, first + count, dtype=np.int64) + 1) * (_MM // grid.pixels_per_m)
         offset = centre - 2 * origin_mm - self.pixel_mm
         before, rest = np.divmod(offset, 2 * self.pixel_mm)
-        return before, rest / (2 * self.pixel_mm)
+        return before, rest
 
     def _mosaic(self, near: Window, dataset_of: Callable[[Path], DatasetReader]) -> NDArray[np.float64]:
         values = np.full((near.height, near.width), np.nan)

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 BLOCK_CACHE_MB = 64
 """Decoded blocks that GDAL keeps for all readers, megabytes."""
 
+_STRIP_ROWS = 128
+"""Rows whose heights are computed at once."""
+
 _OPEN_FILES = 24
 """Files that a reader keeps open; a département has hundreds."""
 
@@ -306,6 +309,13 @@ class ImageryReader:
         return read, holds
 
     def _read_altitudes(self, window: Window, out: Pixels) -> None:
+        """Write the bands of elevation into ``out``, a few rows at a time: metres are eight bytes a pixel."""
+        for row in range(0, window.height, _STRIP_ROWS):
+            rows = min(_STRIP_ROWS, window.height - row)
+            strip = Window(row=window.row + row, col=window.col, height=rows, width=window.width)
+            self._encode_altitudes(strip, out[:, row : row + rows])
+
+    def _encode_altitudes(self, window: Window, out: Pixels) -> None:
         imagery = self._imagery
         found = {a.kind: a.read(window, grid=imagery.grid, dataset_of=self._dataset) for a in imagery.altitudes}
         if not imagery.is_metric:
