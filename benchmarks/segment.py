@@ -40,6 +40,7 @@ from ocsge.segment.inference import Segmenter
 from ocsge.segment.model_card import ModelCard
 from ocsge.segment.networks import build_network
 from ocsge.segment.predict import segment_imagery
+from ocsge.segment.published import card_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +157,7 @@ def write_weights(folder: Path) -> Path:
 
 def opened(folder: Path, weights: Path) -> Imagery:
     _, card = load_model(weights)
-    return open_imagery([folder / "rvb.tif"], irc=[folder / "irc.tif"], elevation=[folder / "elevation.tif"], card=card)
+    card = card_for(weights)
 
 
 def as_usual(folder: Path, weights: Path, out: Path, device: str, threads: int) -> None:
