@@ -156,8 +156,8 @@ def write_weights(folder: Path) -> Path:
 
 
 def opened(folder: Path, weights: Path) -> Imagery:
-    _, card = load_model(weights)
-    card = card_for(weights)
+    rasters = {name: [folder / f"{name}.tif"] for name in ("rvb", "irc", "elevation")}
+    return open_imagery(**rasters, card=card_for(weights))
 
 
 def as_usual(folder: Path, weights: Path, out: Path, device: str, threads: int) -> None:
