@@ -237,6 +237,31 @@ def test_flair_hub_is_given_surface_and_height_in_metres(tmp_path: Path, image: 
     assert (pixels[0] == image[0]).all()
 
 
+def test_an_unknown_terrain_is_no_tower_as_high_as_the_mean_of_altitudes(tmp_path: Path, image: np.ndarray) -> None:
+    card = card_of(
+        ("rouge",),
+        bands=("rouge", "mns", "mnt"),
+        mean=(105.0, 311.0, 311.0),
+        std=(52.0, 537.0, 537.0),
+        elevation="surface_and_height_m",
+    )
+    rvb = write_image(tmp_path / "rvb.tif", image)
+    mnt, mns = np.full((1, 18, 26), 30.0, np.float32), np.full((1, 18, 26), 36.5, np.float32)
+    mnt[0, :6], mns[0, 12:] = -9999, -9999
+    files = {
+        name: [write_image(tmp_path / f"{name}.tif", values, resolution_m=1, nodata=-9999)]
+        for name, values in (("mns", mns), ("mnt", mnt))
+    }
+    imagery = open_imagery([rvb], card=card, **files)
+    pixels, _ = read(imagery)
+    assert pixels[1:, 5, 5].tolist() == [36.5, 0.0]  # a surface that is known, a height that is not
+    assert pixels[1:, 45, 5].tolist() == [36.5, 6.5]
+    assert pixels[1:, 85, 5].tolist() == [311.0, 0.0]
+    outside, valid = read(imagery, window(-5, 0, 10, 20))
+    assert not valid[0, 0]
+    assert outside[:, 0, 0].tolist() == [105.0, 311.0, 0.0]
+
+
 @pytest.mark.parametrize(
     ("profile", "error", "said"),
     [

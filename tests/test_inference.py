@@ -287,3 +287,14 @@ def test_auto_takes_what_is_there() -> None:
     if not there:
         with pytest.raises(ParameterError, match="no CUDA device"):
             choose_device("cuda")
+
+
+@pytest.mark.parametrize("name", ["gpu", "meta", "cuda:9", "mps"])
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [choose_device(there) for there in ("cpu", "cpu:0", "cuda", "cuda:1")] == ["cpu", "cpu", "cuda", "cuda:1"]
+    with pytest.raises(
+        ParameterError, match=f"--device {name}: (unknown; give auto|not usable here; there is cpu, cuda:0)"
+    ):
+        choose_device(name)

@@ -59,6 +59,8 @@ def test_a_card_takes_the_hash_of_its_weights() -> None:
         ({"winning_classes": ("Neige",)}, "does not have: Neige"),
         ({"elevation": "height_uint8_20cm"}, "contradict elevation"),
         ({"bands": ("rouge", "elevation")}, "contradict elevation"),
+        ({"bands": ("rouge", "mns"), "elevation": "surface_and_height_m"}, "contradict elevation"),
+        ({"bands": ("rouge", "mns"), "elevation": "height_uint8_20cm"}, "contradict elevation"),
     ],
 )
 def test_a_card_that_contradicts_itself_is_refused(changed: dict[str, Any], said: str) -> None:

@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ortho_scenes import card_of
 
-from ocsge.segment.elevation import decode_height, encode_height, surface_and_height, surface_and_terrain
+from ocsge.segment.elevation import (
+    decode_height,
+    elevation_bands,
+    encode_height,
+    surface_and_height,
+    surface_and_terrain,
+    unknown_values,
+)
 
 ALTITUDES = st.floats(min_value=-10, max_value=4_800, allow_nan=False)
 
@@ -57,3 +65,28 @@ def test_surface_and_terrain_come_back_within_a_millimetre(pairs: list[tuple[flo
 def test_an_unknown_altitude_stays_unknown_in_the_channels_it_enters() -> None:
     channels = surface_and_height(np.array([[np.nan, 5.0]]), np.array([[1.0, np.nan]]))
     assert np.isnan(channels).tolist() == [[[True, False]], [[True, True]]]
+
+
+def test_an_unknown_band_is_its_mean_but_a_height_in_metres_is_on_the_ground() -> None:
+    metric = card_of(
+        ("rouge",),
+        bands=("mns", "rouge", "mnt"),
+        mean=(311.0, 105.0, 311.0),
+        std=(1.0, 1.0, 1.0),
+        elevation="surface_and_height_m",
+    )
+    assert unknown_values(metric) == (311.0, 105.0, 0.0)
+    assert unknown_values(card_of(("rouge", "elevation"))) == (105.08, 53.26)
+
+
+def test_each_card_is_given_its_own_elevation_bands() -> None:
+    found = {"mns": np.array([[12.0, np.nan, 9.0]]), "mnt": np.array([[10.0, 1.0, np.nan]])}
+    steps = elevation_bands(found, unknown={"elevation": 53.26})
+    assert {band: values.tolist() for band, values in steps.items()} == {"elevation": [[10, 53, 53]]}
+    metres = elevation_bands(found, unknown={"mns": 311.0, "mnt": 0.0})
+    assert {band: values.tolist() for band, values in metres.items()} == {
+        "mns": [[12.0, 311.0, 9.0]],
+        "mnt": [[2.0, 0.0, 0.0]],
+    }
+    direct = elevation_bands({"elevation": np.array([[2.0, np.nan]])}, unknown={"elevation": 53.26})
+    assert direct["elevation"].tolist() == [[10, 53]]

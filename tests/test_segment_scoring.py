@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from ocsge.errors import DataError, ParameterError
+from ocsge.errors import DataError
 from ocsge.segment.networks import build_network
 from ocsge.segment.samples import ArraySamples, Chosen, class_pixels, normalisation
-from ocsge.segment.scoring import chosen_device, patch_matrices, uses_bf16
+from ocsge.segment.scoring import patch_matrices, uses_bf16
 from tests.generated_patches import red_squares, small_card
 
 CPU = torch.device("cpu")
@@ -98,13 +98,6 @@ def test_progress_tells_the_patches_done() -> None:
 def test_patches_of_other_bands_are_refused() -> None:
     with pytest.raises(DataError, match="patches of 3 bands for a model of 1"):
         patch_matrices(Threshold(), small_card(bands=("rouge",), mean=(1.0,), std=(1.0,)), red_squares(1), device=CPU)
-
-
-def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert chosen_device("auto") == CPU
-    with pytest.raises(ParameterError, match="sees no CUDA device"):
-        chosen_device("cuda")
 
 
 def test_the_precision_asked_for_is_used() -> None:

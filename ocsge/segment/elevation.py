@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
+
+    from ocsge.segment.model_card import ModelCard
 
 STEPS_PER_M = 5
 """Steps of the 8-bit height in one metre: 20 cm each."""
@@ -64,3 +68,39 @@ def surface_and_terrain(channels: NDArray[np.float32]) -> tuple[NDArray[np.float
     """Return the altitudes of surface and terrain of the two channels of :func:`surface_and_height`, metres."""
     surface, height = channels.astype(np.float64)
     return surface.astype(np.float32), (surface - height).astype(np.float32)
+
+
+def unknown_values(card: ModelCard) -> tuple[float, ...]:
+    """Return what the network is given in each band where nothing is known, in the units of the card.
+
+    That is the mean of the band, but 0 m for a height in metres: the mean of FLAIR-HUB's is that of altitudes, and a
+    height of 311 m is a tower that no network has seen.
+    """
+    return tuple(0.0 if band == "mnt" else mean for band, mean in zip(card.bands, card.mean, strict=True))
+
+
+def elevation_bands(
+    metres: Mapping[str, NDArray[np.floating]], *, unknown: Mapping[str, float]
+) -> dict[str, NDArray[np.uint8] | NDArray[np.float32]]:
+    """Return the elevation bands of a model, in the units of its card: what training and inference share.
+
+    Parameters
+    ----------
+    metres
+        (h, w) arrays, NaN where unknown: ``mns`` and ``mnt``, altitudes; or ``elevation``, height above ground.
+    unknown
+        The bands wanted, ``elevation`` or ``mns`` and ``mnt``, and the value of each where it is unknown
+        (:func:`unknown_values`).
+
+    Examples
+    --------
+    >>> unknown, known = np.full((1, 1), np.nan), np.full((1, 1), 9.0)
+    >>> bands = elevation_bands({"mns": known, "mnt": unknown}, unknown={"mns": 311.0, "mnt": 0.0})
+    >>> {band: values.item() for band, values in bands.items()}
+    {'mns': 9.0, 'mnt': 0.0}
+    """
+    if "elevation" in unknown:
+        height = metres["elevation"] if "elevation" in metres else metres["mns"] - metres["mnt"]
+        return {"elevation": encode_height(height, unknown=round(unknown["elevation"]))}
+    channels = zip(("mns", "mnt"), surface_and_height(metres["mns"], metres["mnt"]), strict=True)
+    return {band: np.where(np.isnan(found), np.float32(unknown[band]), found) for band, found in channels}

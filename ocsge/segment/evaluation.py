@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from ocsge.errors import ParameterError
+from ocsge.segment.inference import choose_device
 from ocsge.segment.metrics import Scores, design_effect
-from ocsge.segment.scoring import chosen_device, patch_matrices, uses_bf16
+from ocsge.segment.scoring import patch_matrices, uses_bf16
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -91,7 +93,7 @@ def evaluate(
     ParameterError
         No pixel with a class.
     """
-    where = chosen_device(device)
+    where = torch.device(choose_device(device))
     network = network.to(where)
     matrices = patch_matrices(
         network,

@@ -16,6 +16,7 @@ from ocsge.class_numbers import numbered_classes
 from ocsge.errors import CatalogError, DataError
 from ocsge.resources import shipped_directory
 from ocsge.rules import load_rules
+from ocsge.segment.model_card import HEIGHT_BANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 ELEVATION: dict[str, ElevationEncoding] = {"flair_inc": "height_uint8_20cm", "flair_hub": "surface_and_height_m"}
 """How elevation enters the models of each family that take it."""
-
-ELEVATION_BANDS = frozenset({"elevation", "mns", "mnt"})
 
 
 def read_model_table(name: str) -> list[dict[str, str]]:
@@ -105,7 +104,7 @@ def winning_classes(class_set: str) -> tuple[str, ...]:
 
 def elevation_of(family: str, bands: Iterable[str]) -> ElevationEncoding | None:
     """Return how elevation enters a family's model of these bands; None when none of them is elevation."""
-    return ELEVATION[family] if ELEVATION_BANDS & set(bands) else None
+    return ELEVATION[family] if HEIGHT_BANDS & set(bands) else None
 
 
 def refuse_other_contract(card: ModelCard) -> None:

@@ -2,7 +2,7 @@
 
 A patch that overlaps several tiles is read from all of them, so there is no seam between tiles; where two overlap, the
 first by name wins. What lies under no tile, or where a tile holds nothing, is given to the network as the mean of the
-band and answered as no data.
+band (0 m for heights in metres) and answered as no data.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from ocsge.grid import Window
 from ocsge.products.cosia import raster_files
 from ocsge.segment.altitudes import Altitudes, place_altitudes
 from ocsge.segment.black_borders import BlackBorder, black_border
-from ocsge.segment.elevation import encode_height, surface_and_height
+from ocsge.segment.elevation import elevation_bands, unknown_values
 from ocsge.segment.image_tiles import ImageTile, Product, place_image_tiles
+from ocsge.segment.model_card import HEIGHT_BANDS
 from ocsge.segment.tiling import common_window
 
 if TYPE_CHECKING:
@@ -155,7 +156,9 @@ def open_imagery(
         height=max(w.bottom for w in windows) - row,
         width=max(w.right for w in windows) - col,
     )
-    return Imagery(grid=grid, window=whole, bands=card.bands, fill=card.mean, mosaics=mosaics, altitudes=altitudes)
+    return Imagery(
+        grid=grid, window=whole, bands=card.bands, fill=unknown_values(card), mosaics=mosaics, altitudes=altitudes
+    )
 
 
 def _files(places: Sequence[Path]) -> list[Path]:
@@ -165,7 +168,7 @@ def _files(places: Sequence[Path]) -> list[Path]:
 def _mosaics(tiles: dict[Product, tuple[ImageTile, ...]], card: ModelCard) -> tuple[ImageMosaic, ...]:
     """Return the mosaic of each product with the bands that it gives: the first product that holds a band gives it."""
     source: dict[Product, list[Band]] = {product: [] for product in tiles}
-    for band in (band for band in card.bands if band not in {"elevation", "mns", "mnt"}):
+    for band in (band for band in card.bands if band not in HEIGHT_BANDS):
         holder = next((p for p, found in tiles.items() if all(band in tile.bands for tile in found)), None)
         if holder is None:
             missing = "--irc" if band == "infrarouge" else "--rvb"
@@ -318,14 +321,11 @@ class ImageryReader:
     def _encode_altitudes(self, window: Window, out: Pixels) -> None:
         imagery = self._imagery
         found = {a.kind: a.read(window, grid=imagery.grid, dataset_of=self._dataset) for a in imagery.altitudes}
-        if not imagery.is_metric:
-            at = imagery.bands.index("elevation")
-            height = found["elevation"] if "elevation" in found else found["mns"] - found["mnt"]
-            out[at] = encode_height(height, unknown=round(imagery.fill[at]))
-            return
-        for band, channel in zip(("mns", "mnt"), surface_and_height(found["mns"], found["mnt"]), strict=True):
-            at = imagery.bands.index(band)
-            out[at] = np.where(np.isnan(channel), np.float32(imagery.fill[at]), channel)
+        names: tuple[str, ...] = imagery.bands
+        fill = zip(imagery.bands, imagery.fill, strict=True)
+        unknown: dict[str, float] = {band: value for band, value in fill if band in HEIGHT_BANDS}
+        for band, values in elevation_bands(found, unknown=unknown).items():
+            out[names.index(band)] = values
 
     def _dataset(self, path: Path) -> DatasetReader:
         """Return the open file of a path for this thread, the least used closed when there are too many."""

@@ -49,18 +49,28 @@ AGREEMENT = 1e-3
 
 
 def choose_device(device: str) -> str:
-    """Return the device that ``auto`` stands for: CUDA where there is one; any other name is itself.
+    """Return the device that a name stands for: ``auto`` is CUDA where there is one.
 
     Raises
     ------
     ParameterError
-        When CUDA is asked for and is not there.
+        When torch knows no such device, or it is not there.
     """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ParameterError(f"--device {device}: unknown; give auto, cpu, cuda or cuda:1") from error
+    if found.type == "cpu":
+        return "cpu"
+    if found.type == "cuda" and not torch.cuda.is_available():
         raise ParameterError(f"--device {device}: no CUDA device is usable here; take cpu, or auto")
-    return device
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if found.type != "cuda" or (found.index or 0) >= count:
+        there = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
+        raise ParameterError(f"--device {device}: not usable here; there is {there}")
+    return str(found)
 
 
 def choose_precision(precision: Precision, device: str) -> Literal["fp32", "bf16"]:

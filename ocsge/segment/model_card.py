@@ -27,6 +27,15 @@ ElevationEncoding = Literal["height_uint8_20cm", "surface_and_height_m"]
 
 FAMILIES: tuple[Family, ...] = ("flair_inc", "flair_hub", "ocsge")
 BANDS: tuple[Band, ...] = ("rouge", "vert", "bleu", "infrarouge", "elevation", "mns", "mnt")
+ENCODED_BANDS: dict[ElevationEncoding | None, set[Band]] = {
+    "height_uint8_20cm": {"elevation"},
+    "surface_and_height_m": {"mns", "mnt"},
+}
+"""Bands that each encoding of elevation gives: all of them, and no other."""
+
+HEIGHT_BANDS: frozenset[Band] = frozenset({"elevation", "mns", "mnt"})
+"""Bands that are no imagery."""
+
 SUFFIX = ".json"
 
 
@@ -48,7 +57,8 @@ class ModelCard:
     """Contract of classes and layout."""
 
     architecture: str
-    """Key of :data:`ocsge.segment.networks.ARCHITECTURES`: ``unet``, ``fpn``, ``deeplabv3plus``, ``upernet``."""
+    """Key of :data:`ocsge.segment.networks.ARCHITECTURES`: ``unet``, ``fpn``, ``deeplabv3``,
+    ``deeplabv3plus``, ``upernet``."""
 
     encoder: str
     """Encoder: ``resnet18``, ``resnet34``, ``swin_tiny``, …"""
@@ -117,8 +127,11 @@ class ModelCard:
         absent = sorted(set(self.winning_classes) - set(self.head_classes))
         if absent:
             raise DataError(f"model {self.name}: winning classes that the head does not have: {', '.join(absent)}")
-        if (self.elevation is None) != (not {"elevation", "mns", "mnt"} & set(self.bands)):
-            raise DataError(f"model {self.name}: bands {', '.join(self.bands)} contradict elevation {self.elevation!r}")
+        if HEIGHT_BANDS & set(self.bands) != ENCODED_BANDS.get(self.elevation, set()):
+            raise DataError(
+                f"model {self.name}: bands {', '.join(self.bands)} contradict elevation {self.elevation!r}: "
+                "height_uint8_20cm is of the band elevation alone, surface_and_height_m of mns and mnt"
+            )
 
     @property
     def classes_won(self) -> tuple[str, ...]:

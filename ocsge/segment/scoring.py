@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ocsge.errors import DataError, ParameterError
+from ocsge.errors import DataError
 from ocsge.segment.inference import choose_precision
 from ocsge.segment.metrics import IGNORED, confusion_matrix
 
@@ -21,25 +21,6 @@ if TYPE_CHECKING:
     from ocsge.segment.inference import Precision
     from ocsge.segment.model_card import ModelCard
     from ocsge.segment.samples import Labels, Pixels, Samples
-
-
-def chosen_device(device: str) -> torch.device:
-    """Return the device of a name; ``auto`` is CUDA where there is one.
-
-    Raises
-    ------
-    ParameterError
-        When the device is not there.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except RuntimeError as error:
-        raise ParameterError(f"device {device!r} is unknown; give auto, cpu or cuda") from error
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise ParameterError(f"device {device!r}: torch sees no CUDA device here; give cpu")
-    return found
 
 
 def uses_bf16(precision: Precision, device: torch.device) -> bool:

@@ -19,11 +19,12 @@ from torch import nn
 from ocsge.errors import DataError, ParameterError
 from ocsge.segment.augmentation import augment
 from ocsge.segment.checkpoint import save_model
+from ocsge.segment.inference import choose_device
 from ocsge.segment.losses import segmentation_loss
 from ocsge.segment.metrics import Scores
 from ocsge.segment.networks import build_network
 from ocsge.segment.recipe import Recipe
-from ocsge.segment.scoring import Normaliser, chosen_device, patch_matrices, uses_bf16
+from ocsge.segment.scoring import Normaliser, patch_matrices, uses_bf16
 from ocsge.segment.training_state import (
     HISTORY,
     HISTORY_COLUMNS,
@@ -103,7 +104,7 @@ def train(
     recipe = Recipe() if recipe is None else recipe
     _check(samples, card, recipe)
     out.mkdir(parents=True, exist_ok=True)
-    where = chosen_device(device)
+    where = torch.device(choose_device(device))
     fingerprint = fingerprint_of(samples, validation, card, recipe, network)
     run = _started(card, recipe, network, where)
     take_up(run, out / STATE, fingerprint)
