@@ -363,7 +363,7 @@ def test_many_tiles_are_read_with_few_files_open_at_once(tmp_path: Path) -> None
 def test_the_files_of_a_window_are_those_that_it_meets(tmp_path: Path, image: np.ndarray) -> None:
     near, far = write_image(tmp_path / "a.tif", image), write_image(tmp_path / "b.tif", image, xmin=CORNER[0] + 400)
     imagery = open_imagery([near, far], card=card_of())
-    assert imagery.files(window(0, 0, 5, 5)) == [near]
-    assert imagery.files(imagery.window) == [near, far]
+    assert imagery.files(window(0, 0, 5, 5)) == [("rvb", near)]
+    assert imagery.files(imagery.window) == [("rvb", near), ("rvb", far)]
     assert imagery.covers(window(0, 100, 5, 500))
     assert not imagery.covers(window(0, 200, 5, 500))

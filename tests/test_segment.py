@@ -211,10 +211,11 @@ def test_a_second_run_keeps_what_is_there_and_a_changed_input_or_option_makes_it
     assert again.area_km2 == first.area_km2
     first.rasters[0].write_bytes(b"something else")
     assert segmented(four_dalles, model, tmp_path).kept == 3
-    assert segmented(four_dalles, model, tmp_path, halo_px=0).kept == 0
+    few = {"patch_px": 32, "halo_px": 0}
+    assert segmented(four_dalles, model, tmp_path, **few).kept == 0
     os.utime(four_dalles / "b.tif")
-    # the two eastern dalles read it; without a halo, the western ones do not
-    assert segmented(four_dalles, model, tmp_path, halo_px=0).kept == 2
+    # the two eastern dalles read it; the western ones do not: cores of 32 px end 16 px beyond, it begins at 20
+    assert segmented(four_dalles, model, tmp_path, **few).kept == 2
 
 
 def test_the_record_says_what_the_dalle_was_made_of(whole: Segmented) -> None:
@@ -453,20 +454,20 @@ def test_a_model_of_altitudes_in_metres_goes_through_the_whole_stage(tmp_path: P
     again = segment_imagery(imagery, weights=tmp_path / "petit.safetensors", out=tmp_path / "out", **SMALL)
     assert again.kept == 0
     record = json.loads(again.rasters[0].with_suffix(".json").read_text(encoding="utf-8"))
-    assert [one["file"] for one in record["inputs"]] == ["mns.tif", "mnt.tif", "rvb.tif"]
+    assert [one["file"] for one in record["inputs"]] == ["rvb.tif", "mns.tif", "mnt.tif"]
 
 
 @pytest.mark.parametrize(
     "changed",
-    [{"precision": "bf16"}, {"augmentation": "flips"}, {"probability": True}, {"patch_px": 192}],
-    ids=["precision", "views", "a band more", "patches"],
+    [{"precision": "bf16"}, {"augmentation": "flips"}, {"probability": True}, {"patch_px": 192}, {"batch": 2}],
+    ids=["precision", "views", "a band more", "patches", "batch"],
 )
 def test_every_option_that_changes_what_is_written_makes_the_dalle_again(
     model: Path, tmp_path: Path, changed: dict[str, object]
 ) -> None:
     rvb = write_image(tmp_path / "rvb.tif", textured(3, 40, 40))
     segmented(rvb, model, tmp_path / "out")
-    assert segmented(rvb, model, tmp_path / "out", batch=2).kept == 1
+    assert segmented(rvb, model, tmp_path / "out", threads=2).kept == 1
     assert segmented(rvb, model, tmp_path / "out", **changed).kept == 0
     assert segmented(rvb, model, tmp_path / "out", **changed).kept == 1
 

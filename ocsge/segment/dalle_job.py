@@ -10,16 +10,16 @@ import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 import rasterio
-import torch
 
 from ocsge.publish import file_sha256, json_bytes, publish
 from ocsge.segment.checkpoint import load_model
 from ocsge.segment.class_rasters import category_names
-from ocsge.segment.dalle_run import DalleWork, answer_dalle
+from ocsge.segment.dalle_run import AnsweringThreads, DalleWork, answer_dalle
 from ocsge.segment.inference import Augmentation, Precision, Segmenter
 from ocsge.styles import class_raster_style
 
@@ -45,6 +45,10 @@ class Options:
     halo_px: int
     precision: Precision
     augmentation: Augmentation
+    batch: int
+    """Patches answered at once: products of another batch are added up in another order."""
+    device: str
+    """``cpu``, or ``cuda`` whichever it is."""
     probability: bool
     scores: bool
     area: str
@@ -69,8 +73,8 @@ class DalleJob:
     cards: tuple[ModelCard, ...]
     out: Path
     device: str
-    batch: int
     threads: int
+    """Patches answered at once on a CPU, a thread each: they change nothing of the pixels."""
     options: Options
     made_of: str
     """JSON of what the dalle is made of."""
@@ -87,7 +91,7 @@ _READY: dict[str, Segmenter] = {}
 
 def _segmenter(job: DalleJob) -> Segmenter:
     options = job.options
-    key = json.dumps([json.loads(job.made_of)["models"], job.device, asdict(options), job.batch])
+    key = json.dumps([json.loads(job.made_of)["models"], job.device, asdict(options)])
     if key not in _READY:
         _READY.clear()
         ready = []
@@ -100,7 +104,7 @@ def _segmenter(job: DalleJob) -> Segmenter:
                     device=job.device,
                     precision=options.precision,
                     augmentation=options.augmentation,
-                    batch=job.batch,
+                    batch=options.batch,
                 )
             )
         _READY[key] = ready[0] if len(ready) == 1 else Segmenter.ensemble(ready)
@@ -132,9 +136,9 @@ def _answered(job: DalleJob, progress: Callable[[int, int], None] | None) -> dic
         return {**kept, "kept": True}
     record.unlink(missing_ok=True)  # from here on, nothing says that the dalle is whole
     started = time.monotonic()
-    torch.set_num_threads(job.threads)
-    segmenter = _segmenter(job)
-    answered = answer_dalle(job.work, segmenter=segmenter, out=job.out, progress=progress)
+    with AnsweringThreads(job.threads) as threads:
+        segmenter = threads.start(partial(_segmenter, job))()
+        answered = answer_dalle(job.work, segmenter=segmenter, out=job.out, threads=threads, progress=progress)
     for kind in {CLASSES, PROBABILITY, SCORES} - set(answered.sha256):
         (job.out / kind / f"{job.work.name}.tif").unlink(missing_ok=True)  # made otherwise, by an earlier run
     _write_companions(job)

@@ -9,9 +9,11 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
+import torch
 
 from ocsge.segment.area import AreaPixels
 from ocsge.segment.class_rasters import RasterKind, RasterSink
@@ -30,11 +32,47 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8] | NDArray[np.float32]
 
+T = TypeVar("T")
+
 UNIT_PX = 2600
 """Longest side of a square that is read at once: 3 × 3 patches of 1024, whose halos are then read 1.2 times."""
 
 _READERS = {"cpu": 1, "cuda": 6}
 """Reader threads: a CPU answers more slowly than one thread reads, a GPU faster than several."""
+
+
+class AnsweringThreads:
+    """Threads that each answer patches alone on a CPU: one thread of torch a patch, several patches at once.
+
+    Several threads in one product of bf16 add it up in another order, and 1 % of the pixels may change: so answered, a
+    pixel depends on no number of threads nor of processes.
+
+    Parameters
+    ----------
+    count
+        Patches answered at once.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._mine = torch.get_num_threads()
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="answer", initializer=_answer_alone)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(self._mine)  # a thread's own number, but also what threads started later begin with
+
+    def start(self, work: Callable[[], T]) -> Callable[[], T]:
+        """Start a piece of work and return the function that waits for what it returns."""
+        return self._pool.submit(work).result
+
+
+def _answer_alone() -> None:
+    torch.get_num_threads()  # the first question sets what the thread begins with, and would undo what follows
+    torch.set_num_threads(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +122,12 @@ class _Waiting:
 
 
 def answer_dalle(
-    work: DalleWork, *, segmenter: Segmenter, out: Path, progress: Callable[[int, int], None] | None = None
+    work: DalleWork,
+    *,
+    segmenter: Segmenter,
+    out: Path,
+    threads: AnsweringThreads,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Answered:
     """Write the rasters of a dalle and return what came of it; nothing is written where there is nothing to answer.
 
@@ -96,6 +139,8 @@ def answer_dalle(
         The models.
     out
         Folder that holds a folder for each kind of raster.
+    threads
+        They answer on a CPU.
     progress
         Called with (squares done, squares in all).
     """
@@ -103,6 +148,9 @@ def answer_dalle(
     names = [name for name, _ in work.kinds]
     what: Wanted = "all" if "scores" in names else "top1" if "probability" in names else "class"
     numbers = np.array(work.numbers, dtype=np.uint8)
+    on_gpu = segmenter.device.startswith("cuda")
+    # a GPU has the next batch in hand before the answer to the last one is waited for, a CPU one a thread
+    most = 1 if on_gpu else threads.count
     with ExitStack() as stack:
         sinks: list[RasterSink] = []
         flying: deque[tuple[list[_Waiting], Callable[[], NDArray[np.uint8]]]] = deque()
@@ -117,14 +165,18 @@ def answer_dalle(
 
         for batch in _batches(work, segmenter.batch, segmenter.device, stack, progress):
             pixels: Pixels = np.stack([waiting.pixels for waiting in batch])  # type: ignore[assignment]
-            flying.append((batch, segmenter.launch(pixels, halo_px=work.patches.halo_px, what=what)))
-            # a GPU has the next batch in hand before the answer to the last one is waited for
-            while len(flying) > (1 if segmenter.device.startswith("cuda") else 0):
+            launch = partial(segmenter.launch, pixels, halo_px=work.patches.halo_px, what=what)
+            flying.append((batch, launch() if on_gpu else threads.start(partial(_answer, launch))))
+            while len(flying) > most:
                 land()
         while flying:
             land()
     answered.sha256 = {name: sink.sha256 for name, sink in zip(names, sinks, strict=False)}
     return answered
+
+
+def _answer(launch: Callable[[], Callable[[], NDArray[np.uint8]]]) -> NDArray[np.uint8]:
+    return launch()()
 
 
 def _sink(work: DalleWork, name: str, kind: RasterKind, out: Path) -> RasterSink:
@@ -215,7 +267,8 @@ def _cut(
         down, right = part.row - patch.core.row, part.col - patch.core.col
         yield _Waiting(
             part=part,
-            pixels=pixels[:, top : top + patch.read.height, left : left + patch.read.width],
-            keep=keep,
+            # copies: a patch that waits for its answer would else hold the whole square
+            pixels=pixels[:, top : top + patch.read.height, left : left + patch.read.width].copy(),
+            keep=keep.copy(),
             inside=(slice(down, down + part.height), slice(right, right + part.width)),
         )

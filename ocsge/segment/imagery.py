@@ -85,16 +85,16 @@ class Imagery:
             any(common_window(tile.window, window) is not None for tile in mosaic.tiles) for mosaic in self.mosaics
         )
 
-    def files(self, window: Window) -> list[Path]:
-        """Return the files that are looked at for a window, by path."""
+    def files(self, window: Window) -> list[tuple[str, Path]]:
+        """Return the files that are looked at for a window, in order, each with the option that gives it."""
         images = [
-            tile.path
+            (mosaic.product, tile.path)
             for mosaic in self.mosaics
             for tile in mosaic.tiles
             if common_window(tile.window, window) is not None
         ]
-        heights = [path for altitudes in self.altitudes for path in altitudes.paths(window, grid=self.grid)]
-        return sorted({*images, *heights})
+        heights = [(a.kind, path) for a in self.altitudes for path in a.paths(window, grid=self.grid)]
+        return [*images, *heights]
 
 
 def open_imagery(

@@ -147,7 +147,7 @@ def segment_imagery(
     jobs
         Worker processes, each with its model; on GPUs, one takes the next GPU.
     threads
-        Threads of a process on a CPU; by default the cores are shared among the processes.
+        Patches that a process answers at once on a CPU; by default the cores are shared among the processes.
     shard
         (k, n): answer the k-th of n parts of the dalles, for several machines or GPUs that share ``out``.
     rules
@@ -174,12 +174,14 @@ def segment_imagery(
         halo_px=halo_px,
         precision=choose_precision(precision, device),
         augmentation=augmentation,
+        batch=batch or (_BATCH_ON_GPU if device.startswith("cuda") else 1),
+        device=device.partition(":")[0],
         probability=probability,
         scores=scores,
         area=digest,
     )
     _check_patches(cards, options)
-    made_of = _made_of(paths, cards, options)
+    made_of = _made_of(paths, cards, table, options)
     drawing = _drawing(rules) if vector else None
     items = [
         DalleJob(
@@ -188,10 +190,9 @@ def segment_imagery(
             cards=cards,
             out=out,
             device=device,
-            batch=batch or (_BATCH_ON_GPU if device.startswith("cuda") else 1),
             threads=threads or max(1, usable_cores() // jobs),
             options=options,
-            made_of=json.dumps({**made_of, "inputs": _inputs(imagery, work.window, halo_px)}, sort_keys=True),
+            made_of=json.dumps({**made_of, **_read_from(work)}, sort_keys=True),
             vector=drawing,
         )
         for work in _works(imagery, ground, table, "+".join(card.name for card in cards), options)
@@ -286,7 +287,7 @@ def _check_patches(cards: Sequence[ModelCard], options: Options) -> None:
         grid.check_stride(stride)
 
 
-def _made_of(paths: Sequence[Path], cards: Sequence[ModelCard], options: Options) -> dict[str, Any]:
+def _made_of(paths: Sequence[Path], cards: Sequence[ModelCard], table: ClassTable, options: Options) -> dict[str, Any]:
     """Return what every dalle of a run is made of, but its imagery."""
     return {
         "models": [
@@ -298,24 +299,34 @@ def _made_of(paths: Sequence[Path], cards: Sequence[ModelCard], options: Options
             for path, card in zip(paths, cards, strict=True)
         ],
         "options": asdict(options),
+        "class_table": asdict(table),
         "code": code_version(),
     }
 
 
-def _inputs(imagery: Imagery, window: Window, halo_px: int) -> list[dict[str, object]]:
-    """Return the files that a dalle is read from, with their size and time: a changed file makes the dalle again."""
-    side = replace(
-        window,
-        row=window.row - halo_px,
-        col=window.col - halo_px,
-        height=window.height + 2 * halo_px,
-        width=window.width + 2 * halo_px,
-    )
-    found = []
-    for path in imagery.files(side):
+def _read_from(work: DalleWork) -> dict[str, Any]:
+    """Return what a dalle is read from and where it lies: another file, option, place or order makes it again.
+
+    Files are those that its patches reach: a core over the edge of the dalle reads far beyond the halo.
+    """
+    imagery, window = work.imagery, work.window
+    inputs = []
+    for option, path in imagery.files(work.patches.reach(window)):
         stat = path.stat()
-        found.append({"file": path.name, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns})
-    return found
+        inputs.append(
+            {
+                "file": path.name,
+                "folder": str(path.resolve().parent),
+                "read_as": option,
+                "bytes": stat.st_size,
+                "mtime_ns": stat.st_mtime_ns,
+            }
+        )
+    return {
+        "inputs": inputs,
+        "bands_of": {mosaic.product: list(mosaic.bands) for mosaic in imagery.mosaics},
+        "window": {**asdict(window), "epsg": imagery.grid.epsg, "resolution_m": imagery.grid.resolution_m},
+    }
 
 
 def _run_all(

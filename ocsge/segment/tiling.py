@@ -121,6 +121,13 @@ class PatchGrid:
                     ),
                 )
 
+    def reach(self, window: Window) -> Window:
+        """Return the pixels that the patches of a window read: up to whole cores, and the halo around them."""
+        core, halo = self.core_px, self.halo_px
+        row, col = (first - first % core - halo for first in (window.row, window.col))
+        bottom, right = (-(-last // core) * core + halo for last in (window.bottom, window.right))
+        return Window(row=row, col=col, height=bottom - row, width=right - col)
+
     def units(self, window: Window, *, longest_px: int) -> Iterator[Unit]:
         """Yield squares of patches that cover a window, none longer than ``longest_px`` unless a patch is.
 
