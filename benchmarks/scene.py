@@ -211,10 +211,24 @@ def _swap_tables() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     return limits, swaps
 
 
-def class_tile(ground: Ground, *, row: int, col: int, height: int, width: int, resolution: float) -> NDArray[np.uint8]:
-    """Return the classes of a window given in global pixels: the same whatever window asks for a pixel."""
+def class_tile(
+    ground: Ground,
+    *,
+    row: int,
+    col: int,
+    height: int,
+    width: int,
+    resolution: float,
+    warp: tuple[tuple[float, float], ...] = WARP,
+    calm: float = 1.0,
+) -> NDArray[np.uint8]:
+    """Return the classes of a window given in global pixels: the same whatever window asks for a pixel.
+
+    ``warp`` shakes the outlines as a classifier does, or less; above 1, ``calm`` makes the patches of other
+    classes rarer.
+    """
     n = 1 / resolution
-    margin = math.ceil(1.1 * sum(a for _, a in WARP) * n)
+    margin = math.ceil(1.1 * sum(a for _, a in warp) * n)
     row0, col0 = row - margin, col - margin
     clean = np.full((height + 2 * margin, width + 2 * margin), LAWN, dtype=np.uint8)
     box = (col0 / n, -(row0 + clean.shape[0]) / n, (col0 + clean.shape[1]) / n, -row0 / n)
@@ -228,9 +242,9 @@ def class_tile(ground: Ground, *, row: int, col: int, height: int, width: int, r
     limits, swaps = _swap_tables()
     return texture(
         clean,
-        displacement=(noise(WARP, 1, n), noise(WARP, 2, n)),
+        displacement=(noise(warp, 1, n), noise(warp, 2, n)),
         patches=(noise(COARSE, 3, 1.0), noise(FINE, 4, 1.0)),
-        limits=limits,
+        limits=limits if calm == 1.0 else limits * np.float32(calm),
         swaps=swaps,
     )
 
@@ -318,7 +332,7 @@ def _communes(ground: Ground) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(rows, geometry="geometry")
 
 
-def _layers(ground: Ground) -> dict[str, gpd.GeoDataFrame]:
+def vector_layers(ground: Ground) -> dict[str, gpd.GeoDataFrame]:
     """Return every vector layer, the objects that reach the scene only, numbered in drawing order."""
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     box = shapely.box(ground.xmin, ground.ymin, ground.xmin + ground.side, ground.ymin + ground.side)
@@ -384,7 +398,7 @@ def make_scene(folder: Path, *, area_km2: float, seed: int = 1, epsg: int = 2154
     vectors, rpg, communes = folder / "bd_topo.gpkg", folder / "rpg.gpkg", folder / "admin_express.gpkg"
     for path in (vectors, rpg, communes):
         path.unlink(missing_ok=True)
-    for layer, frame in _layers(ground).items():
+    for layer, frame in vector_layers(ground).items():
         path = rpg if layer == "parcelles_graphiques" else vectors
         kind = "LineString" if layer.startswith("troncon") else "Polygon"
         if layer == "batiment":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import runpy
 import shutil
@@ -43,7 +44,7 @@ def read(sources: tuple[Source, ...], layer: str, millesime: int | None = None) 
 
 
 def test_the_shipped_commune_is_olemps(sources: tuple[Source, ...]) -> None:
-    assert embedded_communes() == ("12174",)
+    assert embedded_communes()[0] == "12174"
     frame = read_communes(sources, epsg=2154).frame
     row = frame.drop(columns="geometry").iloc[0].to_dict()
     assert row == {
@@ -268,6 +269,19 @@ def test_the_tool_joins_both_parts_of_an_object_cut_at_the_outline() -> None:
 
 
 def test_the_index_names_the_file_and_its_digest() -> None:
-    (row,) = json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))["files"]
-    assert row["file"] == "olemps.gpkg"
+    rows = json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))["files"]
+    row = next(row for row in rows if row["file"] == "olemps.gpkg")
     assert len(row["sha256"]) == 64
+
+
+def test_a_file_that_is_listed_again_takes_the_place_of_what_was_said_of_it(tmp_path: Path) -> None:
+    list_shipped = runpy.run_path(str(TOOL))["list_shipped"]
+    for name in ("b.gpkg", "a.gpkg"):
+        (tmp_path / name).write_text(name)
+        list_shipped(tmp_path / "index.json", tmp_path / name, communes=["12001"])
+    (tmp_path / "b.gpkg").write_text("changed")
+    list_shipped(tmp_path / "index.json", tmp_path / "b.gpkg", communes=["12002"])
+    rows = json.loads((tmp_path / "index.json").read_text(encoding="utf-8"))["files"]
+    assert [row["file"] for row in rows] == ["a.gpkg", "b.gpkg"]
+    assert rows[1]["communes"] == ["12002"]
+    assert rows[1]["sha256"] == hashlib.sha256(b"changed").hexdigest()

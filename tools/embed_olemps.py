@@ -125,6 +125,17 @@ def write(frames: dict[str, gpd.GeoDataFrame], path: Path) -> None:
         )
 
 
+def list_shipped(index: Path, path: Path, *, communes: list[str]) -> None:
+    """Write a shipped file, its communes and its digest into the index, in the place of what was said of it."""
+    rows = json.loads(index.read_text(encoding="utf-8"))["files"] if index.is_file() else []
+    name = path.relative_to(index.parent).as_posix()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    rows = [row for row in rows if row["file"] != name]
+    rows.append({"file": name, "communes": communes, "sha256": digest})
+    rows.sort(key=lambda row: row["file"])
+    index.write_text(json.dumps({"files": rows}, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Read the folder given, write the GeoPackage and its index."""
     parser = argparse.ArgumentParser(description="Make data_catalog/embedded/olemps.gpkg")
@@ -145,9 +156,7 @@ def main() -> None:
     frames |= {layer: tidy(embedded_layer(layer, v3, v2, commune), layer) for layer in layers}
     path = arguments.out / "olemps.gpkg"
     write(frames, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    row = {"file": path.name, "communes": sorted(communes["insee_com"]), "sha256": digest}
-    (arguments.out / "index.json").write_text(json.dumps({"files": [row]}, indent=1) + "\n", encoding="utf-8")
+    list_shipped(arguments.out / "index.json", path, communes=sorted(communes["insee_com"]))
 
 
 if __name__ == "__main__":
