@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ocsge.cli.given import refuse_given
+from ocsge.cli.from_ortho import IMAGERY, derive_ortho, ortho_options, orthos_of
+from ocsge.cli.given import refuse_given, was_given
 from ocsge.cli.options import (
     FILE,
     INVALID,
@@ -26,6 +27,8 @@ from ocsge.cli.table_output import warn
 from ocsge.legal_notice import NO_BUILDING_RULE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
     from rich.console import Console
 
@@ -42,6 +45,9 @@ _HOW_TO_DERIVE = (
     "window_m",
     "jobs",
     "threads",
+    "ortho",
+    *IMAGERY,
+    "model",
 )
 """Options that say how to derive polygons."""
 
@@ -79,28 +85,23 @@ _HOW_TO_DERIVE = (
 )
 @click.option("--ocs-ge", type=FILE, help="With --source official: IGN's layer; the registered one if absent.")
 @click.option("--keep-unclassified", is_flag=True, help="With --source official: leave out codes without a state.")
+@ortho_options
 @JOBS
 @THREADS
-def derive(  # noqa: PLR0917  (click passes by name)
+def derive(
+    *,
     communes: tuple[str, ...],
-    perimetre: Path | None,
     millesimes: tuple[int, ...],
-    workspace: Path,
-    cosia: tuple[Path, ...],
-    numbering: str | None,
-    zone_construite: Path | None,
-    rules: Path | None,
-    resolution: float,
-    resample: bool,
-    invalid: str,
-    assume_crs: int | None,
-    window_m: int | None,
-    keep_going: bool,
+    ortho: tuple[Path, ...],
+    irc: tuple[Path, ...],
+    elevation: tuple[Path, ...],
+    mns: tuple[Path, ...],
+    mnt: tuple[Path, ...],
+    model: str | None,
     source: str,
     ocs_ge: Path | None,
     keep_unclassified: bool,
-    jobs: int,
-    threads: int | None,
+    **how: Any,
 ) -> None:
     """Derive OCS GE polygons and the stock of artificialised land.
 
@@ -110,52 +111,49 @@ def derive(  # noqa: PLR0917  (click passes by name)
         from ocsge.cli.official import derive_official_and_print
 
         refuse_given(*_HOW_TO_DERIVE, why="the polygons of an official layer are not derived; leave it out")
+        common = ("perimetre", "workspace", "rules", "invalid", "assume_crs")
         derive_official_and_print(
             communes=communes,
-            perimetre=perimetre,
             millesime=_only(millesimes),
-            workspace=workspace,
             layer=ocs_ge,
-            rules=rules,
             unclassified="keep" if keep_unclassified else "error",
-            invalid=invalid,
-            assume_crs=assume_crs,
+            **{name: how[name] for name in common},
         )
         return
     refuse_given("ocs_ge", "keep_unclassified", why="goes with --source official")
-    _derive_and_print(
-        communes=communes,
-        perimetre=perimetre,
-        millesime=millesimes,
-        workspace=workspace,
-        cosia=cosia,
-        numbering=numbering,
-        zone_construite=zone_construite,
-        rules=rules,
-        resolution=resolution,
-        resample=resample,
-        invalid=invalid,
-        assume_crs=assume_crs,
-        window_m=window_m,
-        keep_going=keep_going,
-        jobs=jobs,
-        threads=threads,
-    )
+    request = {"communes": communes, "millesime": millesimes, **how}
+    if not ortho:
+        refuse_given(*IMAGERY, "model", why="goes with --ortho")
+        _derive_and_print(**request)
+        return
+    refuse_given("cosia", "numbering", why="the class raster comes from --ortho; leave it out")
+    without = {name: value for name, value in request.items() if name not in {"cosia", "numbering"}}
+    orthos = orthos_of(ortho, irc=irc, elevation=elevation, mns=mns, mnt=mnt)
+    _derive_and_print(derive_ortho, orthos=orthos, model=model, **without)
 
 
 @click.command()
 @workspace_option("Folder of the results.", default=Path("demo"))
 @JOBS
 @THREADS
+@click.option("--from-ortho", is_flag=True, help="A generated commune instead, from its photographs; needs torch.")
 @click.option("--open", "open_browser", is_flag=True, help="Then open the dashboard in the browser.")
-def demo(workspace: Path, jobs: int, threads: int | None, open_browser: bool) -> None:
+def demo(*, workspace: Path, jobs: int, threads: int | None, from_ortho: bool, open_browser: bool) -> None:
     """Derive the embedded commune (Olemps): 2019, 2022, flow.
 
     From its real BD TOPO layers (12174, Aveyron), which are shipped.
     """
-    _derive_and_print(
-        communes=(DEMO_COMMUNE,), millesime=DEMO_MILLESIMES, workspace=workspace, jobs=jobs, threads=threads
-    )
+    if from_ortho:
+        from ocsge.cli.from_ortho import demonstrate_and_print
+
+        # of its own, unless one is named: a commune that does not exist has no place beside one that does
+        workspace = workspace if was_given("workspace") else workspace.with_name(f"{workspace.name}-ortho")
+        _tell_first_run()
+        demonstrate_and_print(workspace, jobs=jobs, threads=threads, print_results=_print_results)
+    else:
+        _derive_and_print(
+            communes=(DEMO_COMMUNE,), millesime=DEMO_MILLESIMES, workspace=workspace, jobs=jobs, threads=threads
+        )
     if open_browser:
         from ocsge.cli.app import DEFAULT_PORT, serve
 
@@ -163,21 +161,18 @@ def demo(workspace: Path, jobs: int, threads: int | None, open_browser: bool) ->
     click.echo(f"Dashboard: ocsge app --workspace {workspace}")
 
 
-def _derive_and_print(**request: object) -> None:
-    from rich.console import Console
-
-    if _first_run():
-        click.echo("First run: the engine is compiled once, about a minute on a slow machine.", err=True)
+def _derive_and_print(derive_it: Callable[..., Derivation] | None = None, **request: Any) -> None:
+    _tell_first_run()
     with progress("loading engine", total=1) as advance:
         from ocsge.derive import derive as derive_territory
         from ocsge.keep_going import CommunesFailedError
 
         failed = None
         try:
-            result = derive_territory(**request, progress=advance)  # type: ignore[arg-type]
+            result = (derive_it or derive_territory)(**request, progress=advance)
         except CommunesFailedError as error:
             result, failed = error.done, error
-    _print_results(Console(), result)
+    _print_results(result)
     warn(result.warnings)
     if failed is not None:
         raise failed
@@ -190,6 +185,11 @@ def _only(millesimes: tuple[int, ...]) -> int:
     return millesimes[0]
 
 
+def _tell_first_run() -> None:
+    if _first_run():
+        click.echo("First run: the engine is compiled once, about a minute on a slow machine.", err=True)
+
+
 def _first_run() -> bool:
     """Return whether no compiled kernel is cached yet beside the package (or in numba's own folder)."""
     import ocsge.regions
@@ -199,7 +199,10 @@ def _first_run() -> bool:
     return not any(Path(ocsge.regions.__path__[0]).glob("__pycache__/*.nbi"))
 
 
-def _print_results(console: Console, result: Derivation) -> None:
+def _print_results(result: Derivation) -> None:
+    from rich.console import Console
+
+    console = Console()
     for millesime in result.millesimes:
         _print_stock(console, result, millesime)
     if result.flow is not None:

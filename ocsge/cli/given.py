@@ -22,8 +22,13 @@ def refuse_given(*names: str, why: str) -> None:
         Naming the options.
     """
     context = click.get_current_context()
-    defaults = {None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP}
-    given = {name for name in names if context.get_parameter_source(name) not in defaults}
+    given = {name for name in names if was_given(name)}
     if given:
         options = [option.opts[0] for option in context.command.params if option.name in given]
         raise click.UsageError(f"{', '.join(options)}: {why}", ctx=context)
+
+
+def was_given(name: str) -> bool:
+    """Return whether the running command was given an option, rather than its default."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source not in {None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP}

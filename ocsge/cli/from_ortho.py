@@ -1,0 +1,114 @@
+"""``ocsge derive --ortho`` and ``ocsge demo --from-ortho``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ocsge.cli.options import FILE
+from ocsge.cli.printing import number, progress
+from ocsge.cli.table_output import warn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ocsge.demonstration import Demonstration
+    from ocsge.derivation import Derivation
+    from ocsge.from_ortho import Ortho
+
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
+
+IMAGERY = ("irc", "elevation", "mns", "mnt")
+"""Options that go with ``--ortho``; each is repeated as it is, or absent."""
+
+_HELP = {
+    "ortho": "RVB orthophoto to segment: file or folder of tiles; one a millésime.",
+    "irc": "With --ortho: infrared (IRC); one a millésime.",
+    "elevation": "With --ortho: height above ground; one a millésime.",
+    "mns": "With --ortho: surface model; one a millésime.",
+    "mnt": "With --ortho: terrain model; one a millésime.",
+}
+
+
+def ortho_options(command: _Command) -> _Command:
+    """Give a command the options of the imagery to segment."""
+    command = click.option("--model", metavar="FILE", help="With --ortho: weights of the model, or `demonstration`.")(
+        command
+    )
+    for name, text in reversed(_HELP.items()):
+        command = click.option(f"--{name}", type=FILE, multiple=True, help=text)(command)
+    return command
+
+
+def orthos_of(ortho: tuple[Path, ...], **imagery: tuple[Path, ...]) -> list[Ortho]:
+    """Return the imagery of each millésime.
+
+    Raises
+    ------
+    click.UsageError
+        When a kind of imagery is not given once for each ``--ortho``.
+    """
+    from ocsge.from_ortho import Ortho
+
+    for name, paths in imagery.items():
+        if len(paths) not in {0, len(ortho)}:
+            raise click.UsageError(f"{len(paths)} --{name} for {len(ortho)} --ortho: give one each, in the same order")
+    return [
+        Ortho(rvb=rvb, **{name: paths[place] for name, paths in imagery.items() if paths})
+        for place, rvb in enumerate(ortho)
+    ]
+
+
+def derive_ortho(*, orthos: list[Ortho], **request: Any) -> Derivation:
+    """Segment what is missing and derive; the parameters of :func:`ocsge.from_ortho.derive_from_ortho`."""
+    from ocsge.from_ortho import derive_from_ortho, weights_of
+    from ocsge.segment.published import card_for
+
+    card = card_for(weights_of(request["model"]))
+    if card.demonstration:
+        said = f"the model {card.name} is a demonstration, made from generated scenes: what it says of any other "
+        warn([f"{said}imagery is worth nothing"])
+    request["millesimes"] = request.pop("millesime")
+    return derive_from_ortho(orthos, **request)
+
+
+def demonstrate_and_print(
+    workspace: Path, *, jobs: int, threads: int | None, print_results: Callable[[Derivation], None]
+) -> None:
+    """Go from the photographs of the generated commune to its stock, and print how far each stage is from the truth."""
+    from ocsge.demonstration import demonstrate
+
+    with progress("segmentation", total=1) as advance:
+        found = demonstrate(workspace, jobs=jobs, threads=threads, progress=advance)
+    print_results(found.derivation)
+    _print_accuracy(found)
+
+
+def _print_accuracy(found: Demonstration) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("stage", "agreement %", "mean IoU %", title="Against the known truth of the generated ground")
+    stages = {
+        "CoSIA classes": found.classes,
+        "couverture of the polygons": found.covers,
+        "artificialised": found.states,
+    }
+    for stage, scores in stages.items():
+        table.add_row(stage, number(100 * scores.overall_accuracy, 1), number(100 * scores.mean_iou, 1))
+    console.print(table)
+    low, high = found.interval_ha
+    console.print(
+        f"Stock: {number(found.stock_ha, 2)} ha from the photographs, {number(low, 2)} to {number(high, 2)} ha (95 %) "
+        f"once adjusted for the errors of the model; {number(found.true_stock_ha, 2)} ha from the true classes, "
+        f"{'inside' if found.covered else 'OUTSIDE'} the interval.",
+        highlight=False,
+    )
+    console.print(
+        "This is a demonstration: a generated commune, photographed by a program, and a model that knows nothing else. "
+        "It says nothing of real imagery.",
+        highlight=False,
+    )

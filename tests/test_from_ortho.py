@@ -1,0 +1,204 @@
+"""From orthophotos to a derivation: no model is taken silently, nothing is segmented twice, torch comes last."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from small_commune import SIDE, Bench, X, Y, box, buildings, write_raster
+
+from ocsge import from_ortho
+from ocsge.errors import DataError, ParameterError
+from ocsge.from_ortho import (
+    DEMONSTRATION,
+    FOLDER,
+    Ortho,
+    area_to_segment,
+    class_rasters,
+    derive_from_ortho,
+    shipped_model,
+    weights_of,
+)
+from ocsge.rules import load_rules
+from ocsge.segment.model_card import card_beside, read_card
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Bench:
+    return Bench(tmp_path, capfd)
+
+
+@pytest.fixture
+def imagery(tmp_path: Path) -> Ortho:
+    """Grey photographs of the commune at 1 m: red, green, blue; infrared; height."""
+    grey = np.full((3, int(SIDE), int(SIDE)), 120, dtype=np.uint8)
+    folder = tmp_path / "imagery"
+    folder.mkdir()
+    return Ortho(
+        rvb=write_raster(folder / "rvb.tif", grey),
+        irc=write_raster(folder / "irc.tif", grey),
+        elevation=write_raster(folder / "hauteur.tif", grey[0]),
+    )
+
+
+@pytest.fixture
+def segmented(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Stand in for the network, which has tests of its own: grass everywhere; return the folders it was asked for."""
+    asked: list[Path] = []
+
+    def segment(ortho: Ortho, *, folder: Path, **_: object) -> Path:
+        asked.append(folder / "classes")
+        asked[-1].mkdir(parents=True, exist_ok=True)
+        path = write_raster(asked[-1] / "dalle.tif", np.full((int(SIDE), int(SIDE)), 17, dtype=np.uint8))
+        with rasterio.open(path, "r+") as raster:
+            raster.update_tags(OCSGE_NUMBERING="cosia_argmax_2023", OCSGE_MODEL="stand-in")
+        return asked[-1]
+
+    monkeypatch.setattr(from_ortho, "_segment", segment)
+    return asked
+
+
+def test_no_model_is_taken_silently() -> None:
+    with pytest.raises(ParameterError, match=r"none is taken silently.*ocsge models list.*--model demonstration"):
+        weights_of(None)
+
+
+def test_a_model_that_is_no_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=r"nothing\.safetensors: no such file; .*ocsge models fetch"):
+        weights_of(tmp_path / "nothing.safetensors")
+
+
+def test_the_demonstration_model_is_asked_for_by_name() -> None:
+    assert weights_of(DEMONSTRATION) == shipped_model()
+    assert read_card(card_beside(shipped_model())).demonstration
+
+
+def test_what_is_given_is_named() -> None:
+    ortho = Ortho(rvb=Path("a"), mnt=Path("b"))
+    assert ortho.given() == {"rvb": Path("a"), "mnt": Path("b")}
+
+
+def test_imagery_is_segmented_once(tmp_path: Path, imagery: Ortho, segmented: list[Path]) -> None:
+    how = {"model": DEMONSTRATION, "workspace": tmp_path / "w"}
+    first = class_rasters([imagery], **how)
+    assert class_rasters([imagery], **how) == first == segmented
+    assert first[0].parents[1] == tmp_path / "w" / FOLDER
+
+
+def test_imagery_that_changed_is_segmented_again(tmp_path: Path, imagery: Ortho, segmented: list[Path]) -> None:
+    how = {"model": DEMONSTRATION, "workspace": tmp_path / "w"}
+    class_rasters([imagery], **how)
+    os.utime(imagery.rvb, (1, 1))
+    class_rasters([imagery], **how)
+    assert len(set(segmented)) == 2
+
+
+def test_another_area_is_another_class_raster(tmp_path: Path, imagery: Ortho, segmented: list[Path]) -> None:
+    for reach in (10, 20, 10):
+        how = {"model": DEMONSTRATION, "workspace": tmp_path / "w"}
+        class_rasters([imagery], area=gpd.GeoSeries([shapely.box(0, 0, reach, reach)], crs=2154), **how)
+    assert len(segmented) == 2
+
+
+def test_a_segmentation_that_was_interrupted_is_taken_up_again(
+    tmp_path: Path, imagery: Ortho, segmented: list[Path]
+) -> None:
+    how = {"model": DEMONSTRATION, "workspace": tmp_path / "w"}
+    (folder,) = class_rasters([imagery], **how)
+    (folder.parent / "segmented.json").unlink()  # what is written when the last dalle is there
+    assert class_rasters([imagery], **how) == [folder]
+    assert len(segmented) == 2
+
+
+def test_imagery_that_is_not_there_is_an_error(tmp_path: Path, segmented: list[Path]) -> None:
+    with pytest.raises(DataError, match=r"nowhere\.tif: cannot be read"):
+        class_rasters([Ortho(rvb=tmp_path / "nowhere.tif")], model=DEMONSTRATION, workspace=tmp_path)
+    assert not segmented
+
+
+def test_without_torch_one_line_says_how_to_install_it(
+    tmp_path: Path, imagery: Ortho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ParameterError, match=r"make segment.*pip install ocsge\[segment\]") as refused:
+        class_rasters([imagery], model=DEMONSTRATION, workspace=tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_class_raster_that_is_there_needs_no_torch(
+    tmp_path: Path, imagery: Ortho, segmented: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = {"model": DEMONSTRATION, "workspace": tmp_path / "w"}
+    first = class_rasters([imagery], **how)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert class_rasters([imagery], **how) == first
+
+
+def test_reading_this_module_does_not_load_torch() -> None:
+    code = "import sys, ocsge.demonstration, ocsge.from_ortho; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_each_millesime_has_its_imagery(tmp_path: Path, imagery: Ortho) -> None:
+    with pytest.raises(ParameterError, match="1 --ortho for 2 --millesime"):
+        derive_from_ortho(
+            [imagery], communes=["12001"], millesimes=[2019, 2022], workspace=tmp_path, model=DEMONSTRATION
+        )
+
+
+def test_the_area_to_segment_is_the_territory_and_its_context(bench: Bench) -> None:
+    bench.deliver(batiment=buildings())
+    rules = load_rules()
+    area = area_to_segment(["12001"], perimetre=None, workspace=bench.workspace, rules=rules)
+    reach = rules.interpretation_threshold["context_m"]
+    assert area.total_bounds.tolist() == pytest.approx([X - reach, Y - reach, X + SIDE + reach, Y + SIDE + reach])
+    assert area.contains(box(0, 0, SIDE, SIDE)).all()
+    assert area.crs.to_epsg() == 2154
+
+
+def test_derive_takes_the_class_raster_of_the_photographs(bench: Bench, imagery: Ortho, segmented: list[Path]) -> None:
+    bench.deliver(batiment=buildings())
+    given = ("--irc", imagery.irc, "--elevation", imagery.elevation, "--model", DEMONSTRATION)
+    outcome = bench.derive("--ortho", imagery.rvb, *given)
+    assert outcome.code == 0, outcome.errors
+    assert len(segmented) == 1
+    version = bench.published()
+    assert version is not None
+    assert "stand-in" in "".join(path.read_text() for path in version.rglob("run.json"))
+    again = bench.derive("--ortho", imagery.rvb, *given)
+    assert "Nothing had changed" in again.output
+    assert len(segmented) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "none is taken silently"),
+        (("--cosia", "rvb", "--model", DEMONSTRATION), "--cosia: the class raster comes from --ortho"),
+        (("--numbering", "flair_hub", "--model", DEMONSTRATION), "--numbering: the class raster comes from --ortho"),
+        (("--source", "official", "--model", DEMONSTRATION), "--ortho"),
+        (("--irc", "rvb", "--irc", "rvb", "--model", DEMONSTRATION), "2 --irc for 1 --ortho"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    bench: Bench, imagery: Ortho, options: tuple[str, ...], words: str
+) -> None:
+    bench.deliver(batiment=buildings())
+    named = [imagery.rvb if option == "rvb" else option for option in options]
+    bench.refuses(bench.derive("--ortho", imagery.rvb, *named), 2, words)
+
+
+@pytest.mark.parametrize("option", ["--irc", "--elevation", "--mns", "--mnt", "--model"])
+def test_imagery_without_an_orthophoto_is_refused(bench: Bench, imagery: Ortho, option: str) -> None:
+    bench.deliver(batiment=buildings())
+    bench.refuses(bench.derive(option, imagery.rvb), 2, option, "goes with --ortho")
