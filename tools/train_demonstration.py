@@ -1,0 +1,270 @@
+"""Train the demonstration model on generated scenes, judge it on others, and write its weights and its card.
+
+    python -m tools.train_demonstration [--out FOLDER] [--work FOLDER] [--threads 1]
+
+writes ``demonstration.safetensors`` (float16) and ``demonstration.json`` into ``data_catalog/embedded`` by default.
+About twenty-five minutes on one core: three to make the scenes, seventeen to train, four to judge. Every scene of the
+training has a seed below ``VALIDATION_SEED``; validation and the confusion matrix come from other seeds, hence other
+ground, dates, suns and radiometries, and the shipped commune is in none of them.
+
+The confusion matrix is of points drawn at random among the ground mapped as each class, over ``COMMUNES`` held-out
+communes. Points of one commune are alike, and a derivation does more to a class than count it: its polygons have
+minimum areas. Both are measured, not supposed: each held-out commune is derived from its truth and from its map, and
+the design effect is by how much the mean squared error of the adjusted stock exceeds what independent points would
+give.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from scipy import stats
+
+from ocsge.catalog import register
+from ocsge.demonstration import compared
+from ocsge.derive import derive
+from ocsge.from_ortho import DEMONSTRATION, Ortho, class_rasters
+from ocsge.grid import Grid
+from ocsge.products.confusion import Confusion
+from ocsge.products.cosia import place_tiles, raster_files
+from ocsge.rules import load_rules
+from ocsge.segment.augmentation import Augmentation
+from ocsge.segment.checkpoint import load_model, save_model
+from ocsge.segment.metrics import Scores
+from ocsge.segment.model_card import ModelCard, card_beside, write_card
+from ocsge.segment.recipe import Recipe
+from ocsge.segment.samples import ArraySamples, normalisation
+from ocsge.segment.training import train
+from ocsge.stock_intervals import stock_intervals
+from ocsge.uncertainty import Z95
+from tools.generated_commune import CODE, EPSG, NUMBERING, commune_of, numbers_of_truth, write_commune
+from tools.generated_ortho import RESOLUTION_M, scene_of
+from tools.ground_colours import COSIA_NAMES
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    from numpy.typing import NDArray
+
+OUT = Path(__file__).parents[1] / "data_catalog" / "embedded"
+NAME = "ocsge-demonstration"
+SCENES, SCENE_PX, PATCH_PX = 160, 1024, 256
+TRAINING_SEED, VALIDATION_SEED, COMMUNE_SEED = 10_000, 20_000, 30_000
+VALIDATION_SCENES, COMMUNES = 8, 10
+POINTS_A_CLASS = 150
+MILLESIME = 2022
+RECIPE = Recipe(
+    epochs=3,
+    batch=8,
+    learning_rate=2e-3,
+    schedule="one_cycle",
+    dice=0.3,
+    augmentation=Augmentation(brightness=0.05, contrast=0.1, gamma=0.1, channel=0.03),
+)
+AGAIN = [dataclasses.replace(RECIPE, epochs=1, learning_rate=1e-3, schedule="cosine", seed=seed) for seed in (1, 2)]
+"""Trainings that start from the weights of the one before: warm restarts."""
+HEAD = tuple(COSIA_NAMES)
+"""Class of the generator that each channel of the head answers."""
+
+
+def kept(folder: Path, seed: int, *, scenes: int) -> ArraySamples:
+    """Return the patches of scenes, from the folder when it holds them."""
+    pixels, labels = folder / "pixels.npy", folder / "labels.npy"
+    if not labels.is_file():
+        made = samples_of(seed, scenes=scenes)
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(pixels, np.stack(made.pixels))
+        np.save(labels, np.stack(made.labels))
+    return ArraySamples(list(np.load(pixels, mmap_mode="r")), list(np.load(labels, mmap_mode="r")))
+
+
+def samples_of(seed: int, *, scenes: int, scene_px: int = SCENE_PX) -> ArraySamples:
+    """Return the patches of scenes that each have a ground, a date, a sun and a radiometry of their own."""
+    channel = np.zeros(max(HEAD) + 1, dtype=np.uint8)
+    channel[list(HEAD)] = np.arange(len(HEAD))
+    pixels, labels = [], []
+    for scene in range(scenes):
+        bands, truth = scene_of(seed + scene, side_px=scene_px)
+        for top in range(0, scene_px, PATCH_PX):
+            for left in range(0, scene_px, PATCH_PX):
+                window = slice(top, top + PATCH_PX), slice(left, left + PATCH_PX)
+                pixels.append(bands[:, *window])
+                labels.append(channel[truth[window]])
+    return ArraySamples(pixels, labels)
+
+
+def card_of(samples: ArraySamples, *, width: int = 24) -> ModelCard:
+    """Return the card of the model that these patches will make."""
+    mean, std = normalisation(samples)
+    return ModelCard(
+        name=NAME,
+        family="ocsge",
+        architecture="unet",
+        encoder="resnet18",
+        width=width,
+        bands=("rouge", "vert", "bleu", "infrarouge", "elevation"),
+        mean=mean,
+        std=std,
+        elevation="height_uint8_20cm",
+        head_classes=tuple(COSIA_NAMES[cover] for cover in HEAD),
+        resolution_m=RESOLUTION_M,
+        patch_px=PATCH_PX,
+        licence="Apache-2.0",
+        credit="ocsge",
+        trained_on=(
+            "generated scenes (tools/generated_ortho.py), no real imagery at all: it shows how the stages go together "
+            "and is fit for nothing else"
+        ),
+        demonstration=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A held-out commune, mapped and derived."""
+
+    counts: NDArray[np.int64]
+    """Pixels, rows as mapped, columns as the truth says, classes in the order of the head."""
+    polygons: gpd.GeoDataFrame
+    """Derived from the map."""
+    raster: Path
+    stock_ha: float
+    """Derived from the map."""
+    true_stock_ha: float
+    """Derived from the truth."""
+
+
+def judged(seed: int, *, weights: Path, folder: Path) -> Judged:
+    """Return the commune of a seed, mapped by the model and derived from the map and from its truth."""
+    if not (folder / "commune.gpkg").is_file():
+        write_commune(commune_of(seed), folder)
+    register(folder / "w", folder / "commune.gpkg")
+    register(folder / "v", folder / "commune.gpkg")
+    ortho = Ortho(rvb=folder / "rvb.jp2", irc=folder / "irc.jp2", elevation=folder / "hauteur.jp2")
+    (mapped,) = class_rasters([ortho], model=weights, workspace=folder / "w", threads=torch.get_num_threads())
+    how: dict[str, Any] = {"communes": [CODE], "millesime": MILLESIME, "threads": torch.get_num_threads()}
+    found = derive(workspace=folder / "w", cosia=mapped, **how)
+    truth = derive(workspace=folder / "v", cosia=folder / "verite.tif", **how)
+    seen = compared(found, truth, mapped=mapped, reference=folder / "verite.tif")
+    place = [list(COSIA_NAMES.values()).index(name) for name in seen.class_names]
+    counts = np.zeros((len(HEAD), len(HEAD)), dtype=np.int64)
+    counts[np.ix_(place, place)] = seen.classes.counts[:-1, :-1]
+    return Judged(counts, found.polygons(), mapped, seen.stock_ha, seen.true_stock_ha)
+
+
+def points(counts: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return ``POINTS_A_CLASS`` points drawn at random among the pixels mapped as each class (all, where fewer)."""
+    drawn = [rng.multivariate_hypergeometric(row, min(POINTS_A_CLASS, int(row.sum()))) for row in counts]
+    return np.array(drawn, dtype=np.int64)
+
+
+def confusion_of(counts: NDArray[np.int64], *, design_effect: float = 1.0, source: str = "") -> Confusion:
+    """Return the matrix of the classes that were mapped or met, in the numbering of the rasters."""
+    numbers = numbers_of_truth()[list(HEAD)]
+    held = (counts.sum(axis=0) + counts.sum(axis=1)) > 0
+    order = np.flatnonzero(held)[np.argsort(numbers[held])]
+    return Confusion(
+        NUMBERING, tuple(numbers[order].tolist()), counts[np.ix_(order, order)], source, NAME, design_effect
+    )
+
+
+def standardised_errors(communes: list[Judged], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return, for each commune, how many standard errors its true stock is from the one adjusted by the other communes.
+
+    The standard errors are those of independent points, drawn in the other communes alone.
+    """
+    rules, grid = load_rules(), Grid.at_resolution(epsg=EPSG, resolution_m=RESOLUTION_M)
+    total = np.sum([one.counts for one in communes], axis=0)
+    errors = []
+    for one in communes:
+        table = stock_intervals(
+            one.polygons,
+            tiles=place_tiles(raster_files(one.raster), grid=grid),
+            grid=grid,
+            rules=rules,
+            numbering=NUMBERING,
+            confusion=confusion_of(points(total - one.counts, rng)),
+        ).iloc[0]
+        errors.append((one.true_stock_ha - table["stock_adjusted_ha"]) / (table["ci95_ha"] / Z95))
+        print(
+            f"  stock {one.stock_ha:.2f} ha, adjusted {table['stock_adjusted_ha']:.2f} ± {table['ci95_ha']:.2f}, "
+            f"true {one.true_stock_ha:.2f}: {errors[-1]:+.1f} standard errors"
+        )
+    return np.array(errors)
+
+
+def design_effect_of(errors: NDArray[np.float64]) -> float:
+    """Return by how much the variance of independent points must be multiplied for the errors that were met.
+
+    It is the mean square of the errors, bias included, times the square of what Student's law of as many communes
+    takes over the normal one: a variance that is itself estimated needs a wider interval.
+    """
+    wider = float(stats.t.ppf(0.975, len(errors))) / Z95
+    return max(1.0, float(np.mean(errors**2)) * wider**2)
+
+
+def judge(weights: Path, *, work: Path, communes: int = COMMUNES) -> dict[str, object]:
+    """Return the confusion matrix of the model on held-out communes, in the form of a card."""
+    print(f"{communes} held-out communes")
+    found = [judged(COMMUNE_SEED + k, weights=weights, folder=work / f"commune_{k}") for k in range(communes)]
+    total = np.sum([one.counts for one in found], axis=0)
+    scores = Scores(total)
+    print(f"  overall accuracy {scores.overall_accuracy:.3f}, mean IoU {scores.mean_iou:.3f}")
+    for name, iou in zip(COSIA_NAMES.values(), scores.iou.tolist(), strict=True):
+        print(f"  {name:18s} IoU {iou:.3f}")
+    errors = standardised_errors(found, np.random.default_rng(1))
+    matrix = confusion_of(points(total, np.random.default_rng(2)), design_effect=round(design_effect_of(errors), 2))
+    return {
+        "numbering": matrix.numbering,
+        "classes": list(matrix.classes),
+        "counts": matrix.counts.tolist(),
+        "source": (
+            f"{int(matrix.counts.sum())} points drawn at random, {POINTS_A_CLASS} at most a mapped class, over "
+            f"{communes} generated communes (seeds from {COMMUNE_SEED}), none of them seen in training nor the shipped "
+            "one; design effect from the stocks derived from their maps and from their truth"
+        ),
+        "model": matrix.model,
+        "design_effect": matrix.design_effect,
+    }
+
+
+def main() -> None:
+    """Train, judge, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--work", type=Path, help="folder of an interrupted training, to go on from")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    work = arguments.work or Path(tempfile.mkdtemp())
+    samples = kept(work / "training", TRAINING_SEED, scenes=SCENES)
+    validation = kept(work / "validation", VALIDATION_SEED, scenes=VALIDATION_SCENES)
+    print(f"{len(samples)} patches of {PATCH_PX} px, {len(validation)} to validate")
+    how = {"validation": validation, "progress": _tell}
+    train(samples, card_of(samples), out=work / "run", recipe=RECIPE, **how)
+    network, card = load_model(work / "run" / "model.safetensors")
+    for recipe in AGAIN:
+        folder = work / f"again_{recipe.seed}"
+        train(samples, card, out=folder, recipe=recipe, network=network, **how)
+        network, card = load_model(folder / "model.safetensors")
+    weights = arguments.out / f"{DEMONSTRATION}.safetensors"
+    card = save_model(network, card, weights, half=True)
+    confusion = judge(weights, work=work)
+    write_card(dataclasses.replace(card, confusion=confusion), card_beside(weights))
+    print(f"{weights.name}: {weights.stat().st_size:,} bytes; design effect {confusion['design_effect']}")
+
+
+def _tell(stage: str, done: int, total: int) -> None:
+    if done % max(1, math.ceil(total / 50)) == 0:
+        print(f"  {stage}: {done}/{total}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
