@@ -51,7 +51,7 @@ def main() -> None:
     height, width = picture.shape[1:]
     with rasterio.MemoryFile() as file:
         with file.open(
-            driver="GTiff", dtype="uint8", count=3, height=height, width=width, transform=Affine.identity()
+            driver="GTiff", dtype="uint8", count=3, height=height, width=width, transform=Affine.scale(1, -1)
         ) as sink:
             sink.write(picture)
         rasterio.shutil.copy(file.name, PICTURE, driver="JPEG", quality=80)
