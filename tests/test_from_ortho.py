@@ -56,7 +56,7 @@ def segmented(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Stand in for the network, which has tests of its own: grass everywhere; return the folders it was asked for."""
     asked: list[Path] = []
 
-    def segment(ortho: Ortho, *, folder: Path, **_: object) -> Path:
+    def segment(ortho: Ortho, execution: object, *, folder: Path, **_: object) -> Path:
         asked.append(folder / "classes")
         asked[-1].mkdir(parents=True, exist_ok=True)
         path = write_raster(asked[-1] / "dalle.tif", np.full((int(SIDE), int(SIDE)), 17, dtype=np.uint8))
