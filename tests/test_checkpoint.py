@@ -13,8 +13,8 @@ from segment_models import SMALL, elevation_card, pixels, saved, scores, small_c
 from test_layouts import enclosed, flair_hub
 
 from ocsge.errors import DataError
+from ocsge.publish import file_sha256
 from ocsge.segment.checkpoint import load_model, save_model
-from ocsge.segment.checksum import sha256_of
 from ocsge.segment.model_card import read_card, write_card
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def test_a_saved_model_answers_the_same_once_loaded(tmp_path: Path, architecture
     network = small_network(card)
     kept = save_model(network, card, tmp_path / "m.safetensors")
     loaded, found = load_model(tmp_path / "m.safetensors")
-    assert found == kept == replace(card, sha256=sha256_of(tmp_path / "m.safetensors"))
+    assert found == kept == replace(card, sha256=file_sha256(tmp_path / "m.safetensors"))
     assert not loaded.training
     assert torch.equal(scores(network, pixels(card)), scores(loaded, pixels(card)))
 

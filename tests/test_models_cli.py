@@ -15,9 +15,9 @@ from segment_models import saved, small_card, small_network
 from ocsge.cli import main
 from ocsge.cli.models import models
 from ocsge.errors import DataError, ParameterError
+from ocsge.publish import file_sha256
 from ocsge.segment import download as downloads
 from ocsge.segment.checkpoint import save_model
-from ocsge.segment.checksum import sha256_of
 from ocsge.segment.model_card import read_card
 from ocsge.segment.published import published_model, published_models
 
@@ -98,7 +98,7 @@ def test_check_says_that_a_model_fits_and_what_it_answers(tmp_path: Path) -> Non
     shown = run("check", tmp_path / "m.safetensors").output
     assert "fits small-unet, every weight" in shown
     assert "unet on resnet18" in shown
-    assert sha256_of(tmp_path / "m.safetensors") in shown
+    assert file_sha256(tmp_path / "m.safetensors") in shown
     assert "2 classes: dedans, dehors" in shown
     assert "a demonstration: not fit for real imagery" in shown
 
@@ -142,7 +142,7 @@ def test_the_card_is_written_with_the_hash_of_the_file(tmp_path: Path, monkeypat
     path = saved(tmp_path / "w.pth", small_network(card).state_dict())
     shown = run("check", path, "--model", "tiny", "--write-card").output
     assert f"card written: {tmp_path / 'w.json'}" in shown
-    assert read_card(tmp_path / "w.json").sha256 == sha256_of(path)
+    assert read_card(tmp_path / "w.json").sha256 == file_sha256(path)
     assert "fits tiny, every weight" in run("check", path).output
 
 

@@ -28,6 +28,8 @@ from tests.generated_patches import red_squares, small_card
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ocsge.segment.model_card import ModelCard
+
 COSIA = small_card(head_classes=("Bâtiment", "Pelouse", "Neige"))
 
 
@@ -210,6 +212,34 @@ def test_weights_that_know_no_band_of_the_new_model_are_refused() -> None:
     card = small_card(bands=("infrarouge",), mean=(1.0,), std=(1.0,))
     with pytest.raises(DataError, match="no band of infrarouge is known to ancien, which has rouge, vert, bleu"):
         adapted_network(card, build_network(learnt), learnt)
+
+
+def upernet(*bands: str) -> ModelCard:
+    """Return the card of a small UPerNet; MNS and MNT have an encoder of their own there."""
+    return small_card(
+        architecture="upernet",
+        encoder="swin_tiny",
+        bands=bands,
+        mean=(0.0,) * len(bands),
+        std=(1.0,) * len(bands),
+        elevation="surface_and_height_m" if "mnt" in bands else None,
+    )
+
+
+@pytest.mark.parametrize("bands", [("bleu", "rouge", "mns", "mnt"), ("bleu", "rouge")])
+def test_a_network_with_an_encoder_of_elevation_is_taken_up_with_other_imagery(bands: tuple[str, ...]) -> None:
+    learnt, card = upernet("rouge", "mns", "mnt"), upernet(*bands)
+    found = adapted_network(card, filled(learnt, 0.25), learnt).state_dict()
+    filters = found["encoder.model.patch_embed.proj.weight"]
+    assert [filters[:, place].unique().tolist() for place in range(2)] == [[0.0], [0.25]]
+    if "mns" in bands:
+        assert found["elevation_encoder.model.patch_embed.proj.weight"].unique().tolist() == [0.25]
+
+
+def test_elevation_with_an_encoder_of_its_own_cannot_start_from_weights_that_have_none() -> None:
+    learnt = upernet("rouge", "vert")
+    with pytest.raises(DataError, match=r"reads mns, mnt with an encoder of their own, which essai \(rouge"):
+        adapted_network(upernet("rouge", "mns", "mnt"), build_network(learnt), learnt)
 
 
 def test_weights_that_do_not_fit_their_card_are_refused_by_name() -> None:

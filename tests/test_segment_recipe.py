@@ -28,6 +28,7 @@ from ocsge.segment.recipe import Recipe, balanced_weights
         ("weight_decay", -1.0),
         ("smoothing", 1.0),
         ("average", 1.0),
+        ("seed", -1),
         ("class_weights", (1.0, -1.0)),
     ],
 )

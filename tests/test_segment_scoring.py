@@ -81,6 +81,26 @@ def test_a_class_that_may_not_win_is_never_mapped() -> None:
     assert patch_matrices(Threshold(), card, red_squares(2), device=CPU)[:, 1].sum() == 0
 
 
+class Unsure(nn.Module):
+    """Says class 1 by 0.6 to 0.4 of what lies west; of what lies east the third class, else class 0 by 0.07 to 0.03."""
+
+    stride = 32
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        west = torch.linspace(0, 1, x.shape[3]).lt(0.5).expand(len(x), 1, *x.shape[2:])
+        here, there = (torch.tensor(p).log().reshape(1, 3, 1, 1) for p in ((0.4, 0.6, 1e-6), (0.07, 0.03, 0.9)))
+        return torch.where(west, here, there)
+
+
+def test_a_class_that_may_not_win_gives_its_probability_to_the_others_in_each_turn() -> None:
+    # each pixel lies west in half of the turns: 0.4 and 0.6; in the others 0.7 and 0.3 once the third is barred, so
+    # class 0 has 0.55 of the mean; barred after the softmax it would have 0.235 against 0.315
+    card = small_card(head_classes=("a", "b", "c"), winning_classes=("a", "b"))
+    samples = ArraySamples([np.zeros((3, 32, 32), np.uint8)], [np.zeros((32, 32), np.uint8)])
+    (matrix,) = patch_matrices(Unsure(), card, samples, device=CPU, turned=True)
+    assert matrix[:, 0].tolist() == [32 * 32, 0, 0]
+
+
 def test_a_network_in_training_stays_in_training() -> None:
     network = build_network(small_card())
     patch_matrices(network, small_card(), red_squares(1), device=CPU)

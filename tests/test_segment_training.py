@@ -12,9 +12,10 @@ import torch
 
 from ocsge.errors import DataError, ParameterError
 from ocsge.segment.augmentation import NONE, Augmentation
-from ocsge.segment.checkpoint import load_model
+from ocsge.segment.checkpoint import load_model, save_model
 from ocsge.segment.losses import dice_loss, segmentation_loss
 from ocsge.segment.metrics import IGNORED, Scores
+from ocsge.segment.model_card import write_card
 from ocsge.segment.networks import build_network
 from ocsge.segment.recipe import Recipe
 from ocsge.segment.samples import ArraySamples
@@ -92,6 +93,55 @@ def test_the_same_seed_gives_the_same_weights_and_another_others(tmp_path: Path)
     )
 
 
+def test_the_seed_governs_what_the_network_leaves_out_and_so_an_interruption_changes_nothing(tmp_path: Path) -> None:
+    # an FPN leaves features out by chance while it trains
+    samples, card, recipe = red_squares(4), small_card(architecture="fpn"), replace(QUICK, epochs=2, batch=2)
+    for chance, name in enumerate(("one", "other")):
+        torch.manual_seed(chance)
+        train(samples, card, out=tmp_path / name, recipe=recipe)
+    assert_same_weights(tmp_path / "one", tmp_path / "other")
+    torch.manual_seed(5)
+    with pytest.raises(Interrupted):
+        train(samples, card, out=tmp_path / "cut", recipe=recipe, progress=interrupt_at(3))
+    torch.manual_seed(6)
+    train(samples, card, out=tmp_path / "cut", recipe=recipe)
+    assert_same_weights(tmp_path / "one", tmp_path / "cut")
+
+
+def test_a_training_leaves_the_chance_of_others_alone(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    train(red_squares(4), small_card(), out=tmp_path, recipe=replace(QUICK, epochs=1))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_training_killed_before_its_last_row_was_written_has_it_when_taken_up(tmp_path: Path) -> None:
+    train(red_squares(4), small_card(), out=tmp_path, recipe=QUICK)
+    whole = (tmp_path / HISTORY).read_bytes()
+    (tmp_path / HISTORY).write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+    (tmp_path / "model.safetensors").unlink()
+    train(red_squares(4), small_card(), out=tmp_path, recipe=QUICK)
+    assert (tmp_path / HISTORY).read_bytes() == whole
+
+
+def test_weights_and_card_are_whole_or_those_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = train(red_squares(4), small_card(), out=tmp_path, recipe=replace(QUICK, epochs=1))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def cut(state: object, path: Path, **_: object) -> None:
+        path.write_bytes(b"half of the weights")
+        raise Interrupted
+
+    monkeypatch.setattr("ocsge.segment.checkpoint.save_file", cut)
+    with pytest.raises(Interrupted):
+        save_model(build_network(card), card, tmp_path / "model.safetensors")
+    monkeypatch.setattr("ocsge.segment.model_card.json.dumps", lambda *_, **__: "\ud800")  # no UTF-8 has it
+    with pytest.raises(UnicodeEncodeError):
+        write_card(card, tmp_path / "model.json")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 @pytest.mark.parametrize("step", [2, 3, 5])
 def test_a_training_interrupted_and_taken_up_gives_the_weights_of_one_that_was_not(tmp_path: Path, step: int) -> None:
     samples, validation = red_squares(8), red_squares(2, seed=7)
@@ -121,9 +171,21 @@ def test_a_folder_of_another_training_is_refused(tmp_path: Path) -> None:
         {"recipe": QUICK, "validation": red_squares(2, seed=3)},
         {"recipe": QUICK, "network": build_network(small_card())},
     ]
-    for other in others:
-        with pytest.raises(ParameterError, match="holds another training"):
+    said = ["other recipe", "other patches, masks", "other weights to start from"]
+    for other, what in zip(others, said, strict=True):
+        with pytest.raises(ParameterError, match=rf"holds another training \({what}"):
             train(red_squares(4), small_card(), out=tmp_path, **other)
+
+
+def test_patches_whose_pixels_or_labels_changed_are_another_training(tmp_path: Path) -> None:
+    samples = red_squares(4)
+    train(samples, small_card(), out=tmp_path, recipe=replace(QUICK, epochs=1))
+    for pixels, labels in (
+        (samples.pixels, [1 - labels for labels in samples.labels]),
+        ([255 - pixels for pixels in samples.pixels], samples.labels),
+    ):
+        with pytest.raises(ParameterError, match=r"another training \(other patches, masks or meaning"):
+            train(ArraySamples(pixels, labels), small_card(), out=tmp_path, recipe=replace(QUICK, epochs=1))
 
 
 def test_a_checkpoint_that_is_broken_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from ocsge.products.confusion import read_confusion
 from ocsge.rules import load_rules
 from ocsge.segment.checkpoint import load_model
 from ocsge.segment.model_card import read_card
+from ocsge.segment.published import published_models
 from tests.generated_patches import red_squares, write_plain, write_raster
 
 if TYPE_CHECKING:
@@ -80,6 +82,35 @@ def test_the_same_command_takes_a_training_up(data: Path, tmp_path: Path) -> Non
     before = (tmp_path / "m" / "model.safetensors").read_bytes()
     assert train(data, tmp_path / "m", "--folds", 3) == 0
     assert (tmp_path / "m" / "model.safetensors").read_bytes() == before
+
+
+def test_other_meanings_of_the_class_numbers_or_other_masks_are_another_training(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(data, tmp_path / "m", "--folds", 3) == 0
+    kept = {path: path.read_bytes() for path in (tmp_path / "m").iterdir()}
+    (tmp_path / "classes.csv").write_text("number,class\n1,sombre\n0,rouge vif\n", encoding="utf-8")
+    assert train(data, tmp_path / "m", "--folds", 3) == 2
+    assert "holds another training (other patches, masks or meaning of their classes)" in capsys.readouterr().err
+    (tmp_path / "classes.csv").write_text("number,class\n0,sombre\n1,rouge vif\n", encoding="utf-8")
+    assert train(data, tmp_path / "m", "--folds", 3) == 0
+    write_raster(data / "mask" / "05.tif", np.eye(32, dtype=np.uint8), x=669000.0)
+    assert train(data, tmp_path / "m", "--folds", 3) == 2
+    assert {path: path.read_bytes() for path in (tmp_path / "m").iterdir()} == kept
+
+
+def test_published_weights_need_no_card_beside_when_they_have_the_name_of_the_catalogue(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert train(data, tmp_path / "m", "--validation", data) == 0
+    weights = (tmp_path / "m" / "model.safetensors").rename(tmp_path / "IGN.safetensors")
+    published = next(iter(published_models().values()))
+    small = replace(published, card=read_card(tmp_path / "m" / "model.json"), url="https://ign.fr/IGN.safetensors")
+    monkeypatch.setattr("ocsge.segment.published.published_models", lambda: {"IGN": small})
+    classes = ["--classes", data.parent / "classes.csv", "--device", "cpu"]
+    assert run("evaluate", weights, data, "--out", tmp_path / "r", *classes) == 0
+    onwards = ["--from", weights, "--validation", data, "--epochs", 1, "--batch", 2]
+    assert run("train", data, "--out", tmp_path / "n", *classes, *onwards) == 0
 
 
 def test_a_cross_validation_judges_every_patch_once(

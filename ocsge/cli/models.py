@@ -139,13 +139,13 @@ def fetch(name: str, into: Path) -> None:
 def check(weights: Path, model: str | None, write_card: bool) -> None:
     """Check that a weights file is whole and fits its card, weight by weight; say why not."""
     require_torch()
+    from ocsge.publish import file_sha256
     from ocsge.segment.checkpoint import load_model
-    from ocsge.segment.checksum import sha256_of
     from ocsge.segment.model_card import card_beside
     from ocsge.segment.model_card import write_card as write
     from ocsge.segment.published import card_for, published_model
 
-    hashed = sha256_of(weights)
+    hashed = file_sha256(weights)
     card = card_for(weights, model=model, sha256=hashed)
     network, card = load_model(weights, card=card)
     count = sum(parameter.numel() for parameter in network.parameters())

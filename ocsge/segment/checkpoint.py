@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from ocsge.errors import DataError
-from ocsge.segment.checksum import sha256_of
+from ocsge.publish import file_sha256, publish
 from ocsge.segment.contents import Contents, contents_of
 from ocsge.segment.layouts import FAMILY_KEY, State, Weights, read_weights
 from ocsge.segment.model_card import ModelCard, card_beside, read_card, write_card
@@ -26,7 +26,7 @@ CHOOSE = "give the card of this very model (ocsge models list, then ocsge models
 
 
 def save_model(network: nn.Module, card: ModelCard, path: Path, *, half: bool = False) -> ModelCard:
-    """Write the weights as safetensors and the card beside; return the card with the hash of the weights.
+    """Write the weights as safetensors, then the card beside, each whole or not at all; return the card with the hash.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def save_model(network: nn.Module, card: ModelCard, path: Path, *, half: bool = 
     state = {name: tensor.detach().contiguous().cpu() for name, tensor in network.state_dict().items()}
     if half:
         state = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
-    save_file(state, path, metadata={FAMILY_KEY: card.family})
-    card = card.with_weights(sha256=sha256_of(path))
+    sha256 = publish(path, lambda part: save_file(state, part, metadata={FAMILY_KEY: card.family}))
+    card = card.with_weights(sha256=sha256)
     write_card(card, card_beside(path))
     return card
 
@@ -73,7 +73,7 @@ def load_model(weights: Path, *, card: ModelCard | None = None) -> tuple[nn.Modu
     network = build_network(card)
     refuse_strangers(found.state, network.state_dict(), card, weights)
     network.load_state_dict({n: t.float() if t.is_floating_point() else t for n, t in found.state.items()})
-    if card.sha256 and (hashed := sha256_of(weights)) != card.sha256:
+    if card.sha256 and (hashed := file_sha256(weights)) != card.sha256:
         raise DataError(
             f"{weights}: SHA-256 {hashed[:12]}…, the card {card.name} says {card.sha256[:12]}…; download it again, or "
             "give the card of this file"

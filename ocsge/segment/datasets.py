@@ -13,6 +13,7 @@ FLAIR: Garioud and others, 2022–2025, IGN, Licence Ouverte 2.0.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -284,6 +285,13 @@ class PatchSamples:
     def name(self, index: int) -> str:
         """Return the name of a patch."""
         return self.patches[index].name
+
+    def content(self, index: int) -> str:
+        """Return the sizes and the times of the files of a patch, and what its bands and its class numbers mean."""
+        patch = self.patches[index]
+        files = [path.stat() for path in (patch.imagery, patch.mask, patch.elevation) if path is not None]
+        meaning = hashlib.sha256(self._table.tobytes() + repr(self.file_bands).encode()).hexdigest()
+        return " ".join([meaning, *(f"{file.st_size}:{file.st_mtime_ns}" for file in files)])
 
     def read(self, index: int) -> tuple[Pixels, Labels]:
         """Return the pixels, in the units of a card, and the labels of a patch.

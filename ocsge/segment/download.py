@@ -8,7 +8,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from ocsge.errors import DataError, OutputError
-from ocsge.segment.checksum import sha256_of
+from ocsge.publish import file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ def _receive(url: str, part: Path, *, by_hand: Path, progress: Progress | None) 
 
 def _refuse_other(path: Path, sha256: str, url: str) -> str:
     """Return the hash of a file; take away one that was just received and is another."""
-    hashed = sha256_of(path)
+    hashed = file_sha256(path)
     if sha256 and hashed != sha256:
         if path.suffix == ".part":
             path.unlink()

@@ -49,7 +49,8 @@ def adapted_network(card: ModelCard, network: nn.Module, learnt: ModelCard, *, s
     Raises
     ------
     DataError
-        Another architecture, encoder or width, or no band in common.
+        Another architecture, encoder or width, no band in common, or elevation that has an encoder of its own and
+        none in the weights.
     """
     for name in ("architecture", "encoder", "width"):
         ours, theirs = getattr(card, name), getattr(learnt, name)
@@ -63,6 +64,13 @@ def adapted_network(card: ModelCard, network: nn.Module, learnt: ModelCard, *, s
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         new = build_network(card)
+    apart = int(getattr(new, "elevation_bands", 0))
+    if apart and not getattr(network, "elevation_bands", 0):
+        raise DataError(
+            f"model {card.name}: a {card.architecture} reads {', '.join(card.bands[-apart:])} with an encoder of their "
+            f"own, which {learnt.name} ({', '.join(learnt.bands)}) has not; leave them out (--bands), or start from a "
+            "model with elevation"
+        )
     first, head = _first_convolution(new), _head(new)
     state = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
     fresh = new.state_dict()

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from ocsge.errors import CodeError
 from ocsge.products.confusion import SUFFIX
+from ocsge.publish import publish
 from ocsge.segment.checkpoint import load_model
 from ocsge.segment.class_rasters import class_table
 from ocsge.segment.evaluation import OWN_NUMBERING, Evaluation, confusion_of, evaluate
 from ocsge.segment.evaluation_report import write_report
 from ocsge.segment.labelled_folder import onto_head, opened
 from ocsge.segment.model_card import ModelCard, card_beside, write_card
+from ocsge.segment.published import card_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,7 +56,7 @@ def evaluate_folder(
     Parameters
     ----------
     weights
-        File of weights, its card beside.
+        File of weights, its card beside, or a published one with the name it has in the catalogue.
     data
         Patches that the model has neither learnt from nor been chosen by.
     out
@@ -79,7 +81,7 @@ def evaluate_folder(
     evaluation, files
         The scores, and the files written.
     """
-    network, card = load_model(weights)
+    network, card = load_model(weights, card=card_for(weights))
     stated = data.mask_classes(rules)
     others = set(stated.winning) - set(card.classes_won) if ignore_others else set()
     samples = opened(data, onto_head(stated, card.head_classes, left_out=others), card.bands)
@@ -103,7 +105,8 @@ def evaluate_folder(
     numbering, numbers = matrix_numbers(card, rules)
     matrix = confusion_of(evaluation, numbering=numbering, numbers=numbers)
     path = out / f"{card.name}{SUFFIX}"
-    path.write_text(json.dumps(matrix, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(matrix, ensure_ascii=False, indent=1) + "\n"
+    publish(path, lambda part: part.write_text(text, encoding="utf-8"))
     if into_card:
         write_card(replace(card, confusion=matrix), card_beside(weights))
     return evaluation, [*files, path]

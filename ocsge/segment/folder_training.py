@@ -16,6 +16,7 @@ from ocsge.segment.folder_evaluation import matrix_numbers
 from ocsge.segment.folds import GAP_M, locations, split
 from ocsge.segment.labelled_folder import onto_head, opened
 from ocsge.segment.model_card import ModelCard, card_beside, write_card
+from ocsge.segment.published import card_for
 from ocsge.segment.recipe import Recipe, balanced_weights
 from ocsge.segment.samples import Chosen, class_pixels, normalisation
 from ocsge.segment.training import WEIGHTS, train
@@ -147,8 +148,8 @@ def train_folder(
     for which in chosen:
         folder = out / f"fold_{which}" if splitting.every else out
         folder.mkdir(exist_ok=True)
-        files.append(_write_split(samples, folds[which], location, folder / SPLIT))
         evaluation, reports = work.fold(folds[which], folder)
+        files.append(_write_split(samples, folds[which], location, folder / SPLIT))
         weights.append(folder / WEIGHTS)
         evaluations.append(evaluation)
         files += reports
@@ -175,7 +176,8 @@ class _Work:
         """Train on some patches, keep the weights that others choose; return the card."""
         card, network = self._card(learning), None
         if self.wanted.start is not None:
-            learnt_network, learnt = load_model(self.wanted.start)
+            start = self.wanted.start
+            learnt_network, learnt = load_model(start, card=card_for(start))
             card = replace(card, architecture=learnt.architecture, encoder=learnt.encoder, width=learnt.width)
             card = adapted_card(card, learnt)
             network = adapted_network(card, learnt_network, learnt, seed=self.recipe.seed)

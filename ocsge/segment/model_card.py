@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ocsge.errors import DataError
+from ocsge.publish import publish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,5 +180,6 @@ def read_card(path: Path) -> ModelCard:
 
 
 def write_card(card: ModelCard, path: Path) -> None:
-    """Write a card as JSON, one field a line, in the order of the class."""
-    path.write_text(json.dumps(asdict(card), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    """Write a card as JSON, one field a line, in the order of the class; the file is whole or the one before."""
+    text = json.dumps(asdict(card), ensure_ascii=False, indent=1) + "\n"
+    publish(path, lambda part: part.write_text(text, encoding="utf-8"))

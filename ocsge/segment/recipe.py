@@ -108,6 +108,8 @@ class Recipe:
         for name in ("smoothing", "average"):
             if not 0 <= getattr(self, name) < 1:
                 raise ParameterError(f"{name} is {getattr(self, name):g}; give a number from 0 and below 1")
+        if self.seed < 0:
+            raise ParameterError(f"seed is {self.seed}; give a number from 0")
         if self.class_weights is not None and min(self.class_weights, default=0) < 0:
             raise ParameterError("class weights: a weight is negative; give numbers from 0")
 

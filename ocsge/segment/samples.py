@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -36,6 +37,9 @@ class Samples(Protocol):
 
     def name(self, index: int) -> str:
         """Return what a report calls a patch."""
+
+    def content(self, index: int) -> str:
+        """Return a text that changes when the pixels or the labels of a patch do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,14 @@ class ArraySamples:
         """Return the patch's number."""
         return f"patch {index}"
 
+    def content(self, index: int) -> str:
+        """Return the hash of the pixels and the labels of a patch."""
+        found = hashlib.sha256()
+        for array in self.read(index):
+            found.update(f"{array.dtype} {array.shape}".encode())
+            found.update(array.tobytes())
+        return found.hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -103,6 +115,10 @@ class Chosen:
     def name(self, index: int) -> str:
         """Return what a report calls a patch."""
         return self.samples.name(self.indices[index])
+
+    def content(self, index: int) -> str:
+        """Return a text that changes when the pixels or the labels of a patch do."""
+        return self.samples.content(self.indices[index])
 
 
 def class_pixels(samples: Samples, *, classes: int) -> NDArray[np.int64]:

@@ -89,8 +89,7 @@ def patch_matrices(
     network.eval()
     for first, pixels, labels in _batches(samples, batch):
         with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-            scores = _answer(network, normalise(pixels), turned=turned)
-        scores[:, barred] = -torch.inf
+            scores = _answer(network, normalise(pixels), barred=barred, turned=turned)
         mapped = scores.argmax(dim=1).to(torch.uint8).cpu().numpy()
         for offset in range(len(labels)):
             found[first + offset] = confusion_matrix(mapped[offset], labels[offset], classes=classes, ignore=IGNORED)
@@ -115,25 +114,32 @@ def _batches(samples: Samples, batch: int) -> Iterator[tuple[int, Pixels, Labels
         yield len(samples) - len(pixels), np.stack(pixels), np.stack(labels)
 
 
-def _answer(network: nn.Module, x: Tensor, *, turned: bool) -> Tensor:
-    """Return float32 scores, or mean probabilities over the eight turns; sides may be any."""
+def _answer(network: nn.Module, x: Tensor, *, barred: list[bool], turned: bool) -> Tensor:
+    """Return float32 scores, or mean probabilities over the eight turns, of the classes not barred; sides may be any.
+
+    Classes are barred before the softmax, as where rasters are made: their probability goes to those that may win.
+    """
     if not turned:
-        return _scores(network, x)
+        return _scores(network, x, barred)
     total = torch.zeros(())
     for quarters in range(4):
         for mirrored in (False, True):
             seen = torch.rot90(x, quarters, (2, 3))
             seen = seen.flip(3) if mirrored else seen
-            found = torch.softmax(_scores(network, seen.contiguous(memory_format=torch.channels_last)), dim=1)
+            found = torch.softmax(_scores(network, seen.contiguous(memory_format=torch.channels_last), barred), dim=1)
             found = found.flip(3) if mirrored else found
             total = total.to(x.device) + torch.rot90(found, -quarters, (2, 3))
     return total
 
 
-def _scores(network: nn.Module, x: Tensor) -> Tensor:
-    """Return the float32 scores of patches of any side, filled up with the mean to the network's stride."""
+def _scores(network: nn.Module, x: Tensor, barred: list[bool]) -> Tensor:
+    """Return the float32 scores of patches of any side, filled up with the mean to the network's stride.
+
+    Those of barred classes are -inf.
+    """
     height, width = x.shape[2:]
     stride = int(getattr(network, "stride", 32))
     filled = functional.pad(x, (0, -width % stride, 0, -height % stride))
-    scores: Tensor = network(filled)
-    return scores[:, :, :height, :width].float()
+    scores: Tensor = network(filled)[:, :, :height, :width].float()
+    scores[:, barred] = -torch.inf
+    return scores

@@ -30,6 +30,7 @@ from ocsge.segment.training_state import (
     HISTORY_COLUMNS,
     STATE,
     Run,
+    chance_of,
     fingerprint_of,
     take_up,
     write_history,
@@ -108,8 +109,11 @@ def train(
     fingerprint = fingerprint_of(samples, validation, card, recipe, network)
     run = _started(card, recipe, network, where)
     take_up(run, out / STATE, fingerprint)
+    if run.history:  # it may lack the last row: the state is written before it
+        write_history(run, out / HISTORY)
     while not run.ended:
-        _epoch(run, samples, card, recipe=recipe, device=where, validation=validation, progress=progress)
+        with chance_of(recipe.seed, run.epoch, where):
+            _epoch(run, samples, card, recipe=recipe, device=where, validation=validation, progress=progress)
         write_state(run, out / STATE, fingerprint)
         write_history(run, out / HISTORY)
     run.network.load_state_dict(run.best)

@@ -6,14 +6,18 @@ import csv
 import hashlib
 import json
 import pickle
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from ocsge.errors import DataError, ParameterError
+from ocsge.publish import publish
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from torch import nn
@@ -55,6 +59,14 @@ class Run:
         return self.network.state_dict() if self.averaged is None else self.averaged
 
 
+_STATED = {
+    "patches": "patches, masks or meaning of their classes",
+    "card": "card",
+    "recipe": "recipe",
+    "start": "weights to start from",
+}
+"""What a fingerprint holds, in words."""
+
 _PLAIN = ("epoch", "step", "best_score", "without_progress", "cpu_seconds", "minutes", "ended", "history")
 
 
@@ -63,12 +75,15 @@ def fingerprint_of(
 ) -> str:
     """Return a text that two trainings share when one may go on from the other.
 
-    It holds the card, the recipe, the names of the patches and the weights it starts from.
+    It holds the card, the recipe, the names and the content of the patches and the weights it starts from.
     """
     start = hashlib.sha256()
     for tensor in () if network is None else network.state_dict().values():
         start.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    sides = [() if side is None else tuple(side.name(i) for i in range(len(side))) for side in (samples, validation)]
+    sides = [
+        () if side is None else tuple((side.name(i), side.content(i)) for i in range(len(side)))
+        for side in (samples, validation)
+    ]
     stated = {
         "card": asdict(card),
         "recipe": asdict(recipe),
@@ -87,7 +102,6 @@ def write_state(run: Run, path: Path, fingerprint: str) -> None:
         "optimiser": run.optimiser.state_dict(),
         "averaged": run.averaged,
         "best": run.best,
-        "chance": torch.get_rng_state(),
     }
     unfinished = path.with_suffix(".part")
     torch.save(state, unfinished)
@@ -112,7 +126,8 @@ def take_up(run: Run, path: Path, fingerprint: str) -> None:
         raise DataError(f"{path}: not readable ({error}); delete it to train anew") from error
     if state["fingerprint"] != fingerprint:
         raise ParameterError(
-            f"{path.parent}: holds another training (other patches, card or recipe); give another folder, or delete it"
+            f"{path.parent}: holds another training ({_difference(state['fingerprint'], fingerprint)}); give another "
+            "folder, or delete it"
         )
     run.network.load_state_dict(state["network"])
     run.optimiser.load_state_dict(state["optimiser"])
@@ -122,12 +137,30 @@ def take_up(run: Run, path: Path, fingerprint: str) -> None:
     run.best = state["best"]
     for name in _PLAIN:
         setattr(run, name, state[name])
-    torch.set_rng_state(state["chance"])
+
+
+def _difference(kept: str, asked: str) -> str:
+    """Return in what two fingerprints differ."""
+    one, other = json.loads(kept), json.loads(asked)
+    return "other " + ", ".join(words for name, words in _STATED.items() if one.get(name) != other.get(name))
+
+
+@contextmanager
+def chance_of(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
+    """Let the chance inside the network (dropout, paths left out) depend on the seed and the epoch alone."""
+    (start,) = np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(int(start))
+        yield
 
 
 def write_history(run: Run, path: Path) -> None:
     """Write the history as CSV, a row an epoch."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.DictWriter(file, HISTORY_COLUMNS, lineterminator="\n")
-        rows.writeheader()
-        rows.writerows(run.history)
+
+    def write(part: Path) -> None:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            rows = csv.DictWriter(file, HISTORY_COLUMNS, lineterminator="\n")
+            rows.writeheader()
+            rows.writerows(run.history)
+
+    publish(path, write)
