@@ -332,5 +332,5 @@ def test_a_validation_set_without_classes_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_device_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="device 'abacus' is unknown"):
+    with pytest.raises(ParameterError, match="device abacus: unknown"):
         train(red_squares(4), small_card(), out=tmp_path, recipe=QUICK, device="abacus")
