@@ -167,7 +167,7 @@ def parser() -> argparse.ArgumentParser:
         ("encoder", str, "resnet18"),
         ("width", int, 16),
         ("finer", int, 1),
-        ("epochs", int, 300),
+        ("epochs", int, 100),
         ("batch", int, 8),
         ("crop", int, None),
         ("repeat", int, 1),
@@ -176,7 +176,7 @@ def parser() -> argparse.ArgumentParser:
         ("weights-power", float, 0.25),
         ("dice", float, 1.0),
         ("smoothing", float, 0.0),
-        ("average", float, 0.998),
+        ("average", float, 0.995),
         ("zoom", float, 0.25),
         ("radiometry", float, 0.2),
         ("judge-every", int, 10),
@@ -216,7 +216,8 @@ def run(options: argparse.Namespace) -> None:
     network, card = load_model(options.out / "model.safetensors")
     network = Native(network, times=options.finer).eval()
     found: dict[str, object] = {"options": {k: str(v) for k, v in vars(options).items()}, "parameters": parameters}
-    sides = {"validation": fold.validation} | ({"test": fold.test} if options.test else {})
+    sides = {} if options.both else {"validation": fold.validation}
+    sides |= {"test": fold.test} if options.test else {}
     for name, chips in sides.items():
         for turned in (False, True):
             matrices = patch_matrices(network, card, Chosen(samples, chips), device=torch.device("cpu"), turned=turned)

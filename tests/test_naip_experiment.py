@@ -60,7 +60,7 @@ def test_the_experiment_runs_and_its_folds_make_a_table(
     assert "learns from 8 chips" in printed
     found = json.loads((tmp_path / "1" / "experiment.json").read_text(encoding="utf-8"))
     assert found["parameters"] < 1_000_000
-    assert found["chips"] == {"validation": 2, "test": 2}
+    assert found["chips"] == {"test": 2}
     assert sum(map(sum, found["test"]["counts"])) == 2 * SIDE * SIDE
     run(monkeypatch, "--table", tmp_path / "0", tmp_path / "1")
     rows = capsys.readouterr().out.splitlines()
