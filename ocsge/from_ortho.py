@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ocsge.derivation import Derivation
+    from ocsge.geometry_repair import Invalid
     from ocsge.segment.model_card import ModelCard
     from ocsge.windowed_run import Progress
 
@@ -143,7 +144,8 @@ def derive_from_ortho(
         )
     weights_of(model)  # before the data: no model is no lack of data
     law = rules if isinstance(rules, Rules) else load_rules(overlay=rules)
-    area = area_to_segment(communes, perimetre=perimetre, workspace=workspace, rules=law)
+    read = {name: how[name] for name in ("invalid", "assume_crs") if name in how}
+    area = area_to_segment(communes, perimetre=perimetre, workspace=workspace, rules=law, **read)  # type: ignore[arg-type]
     execution: dict[str, Any] = {"jobs": jobs, "threads": threads, "progress": progress}
     rasters = class_rasters(orthos, model=model, workspace=workspace, area=area, **execution)
     return derive(
@@ -158,15 +160,27 @@ def derive_from_ortho(
     )
 
 
-def area_to_segment(communes: Sequence[str], *, perimetre: Path | None, workspace: Path, rules: Rules) -> gpd.GeoSeries:
+def area_to_segment(
+    communes: Sequence[str],
+    *,
+    perimetre: Path | None,
+    workspace: Path,
+    rules: Rules,
+    invalid: Invalid = "repair",
+    assume_crs: int | None = None,
+) -> gpd.GeoSeries:
     """Return the ground a derivation reads its classes on: the territory, and the context of the rules around it."""
     sources = find_sources(workspace, communes=communes)
     domain = domain_of(
         communes=communes,
         perimetre=perimetre,
         sources=sources,
-        grid=Grid.at_resolution(epsg=run_epsg(communes, perimetre), resolution_m=NATIVE_RESOLUTION_M),
+        grid=Grid.at_resolution(
+            epsg=run_epsg(communes, perimetre, assume_crs=assume_crs), resolution_m=NATIVE_RESOLUTION_M
+        ),
         context_m=rules.interpretation_threshold["context_m"],
+        invalid=invalid,
+        assume_crs=assume_crs,
     )
     return gpd.GeoSeries([domain.context], crs=domain.grid.epsg)
 

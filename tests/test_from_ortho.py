@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from small_commune import SIDE, Bench, X, Y, box, buildings, write_raster
+from small_commune import SIDE, Bench, X, Y, box, buildings, write, write_raster
 
 from ocsge import from_ortho
 from ocsge.errors import DataError, ParameterError
@@ -164,6 +164,15 @@ def test_the_area_to_segment_is_the_territory_and_its_context(bench: Bench) -> N
     assert area.total_bounds.tolist() == pytest.approx([X - reach, Y - reach, X + SIDE + reach, Y + SIDE + reach])
     assert area.contains(box(0, 0, SIDE, SIDE)).all()
     assert area.crs.to_epsg() == 2154
+
+
+def test_a_perimeter_without_crs_is_read_as_the_derivation_reads_it(bench: Bench) -> None:
+    bench.deliver(batiment=buildings())
+    shape = write(bench.folder / "garden.shp", garden=gpd.GeoDataFrame(geometry=[box(50, 50, 90, 90)], crs=2154))
+    shape.with_suffix(".prj").unlink()
+    how = {"perimetre": shape, "workspace": bench.workspace, "rules": load_rules()}
+    area = area_to_segment(["12001"], **how, assume_crs=2154)
+    assert area.contains(box(50, 50, 90, 90)).all()
 
 
 def test_derive_takes_the_class_raster_of_the_photographs(bench: Bench, imagery: Ortho, segmented: list[Path]) -> None:
