@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import rasterio
+from rasterio.transform import Affine
 
 from ocsge.errors import CodeError, DataError, ParameterError, RasterError
 from ocsge.rules import load_rules
@@ -14,7 +17,8 @@ from ocsge.segment.folds import locations
 from ocsge.segment.labelled_folder import LabelledFolder, onto_head
 from ocsge.segment.mask_classes import MaskClasses, classes_of_numbering, read_classes
 from ocsge.segment.metrics import IGNORED
-from tests.generated_patches import X, Y, red_squares, write_plain, write_raster
+from ocsge.segment.samples import ArraySamples, Chosen, normalisation
+from tests.generated_patches import X, Y, red_squares, small_card, write_plain, write_raster
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,9 +34,10 @@ def byte(value: int, bands: int = 1, side: int = 32) -> np.ndarray:
 @pytest.fixture
 def flair(tmp_path: Path) -> Path:
     """Two domains of FLAIR #1, imagery and masks in two trees, as the toy data set is."""
-    for domain, zone, number in (("D012_2019", "Z13_AA", "062871"), ("D064_2021", "Z2_UN", "066772")):
+    patches = (("D012_2019", "Z13_AA", "062871", X), ("D064_2021", "Z2_UN", "066772", X - 200_000))
+    for domain, zone, number, x in patches:
         five = np.concatenate([byte(10 * band) for band in range(1, 6)])
-        write_raster(tmp_path / "aerial" / domain / zone / "img" / f"IMG_{number}.tif", five)
+        write_raster(tmp_path / "aerial" / domain / zone / "img" / f"IMG_{number}.tif", five, x=x)
         write_raster(tmp_path / "labels" / domain / zone / "msk" / f"MSK_{number}.tif", byte(19))
     return tmp_path
 
@@ -101,6 +106,59 @@ def test_hub_elevation_can_be_the_height_in_steps_of_20_cm_of_the_other_models(h
     samples = samples_of(hub, LabelledFolder(folder=hub).mask_classes(load_rules()), bands=(*RVBI, "elevation"))
     assert samples.read(0)[0][4, 0, 0] == 60
     assert samples.read(0)[0].dtype == np.uint8
+
+
+HUB = MaskClasses(("autre",), {18: 0})
+
+
+def hole(hub: Path, *, nodata: float | None, value: float) -> Path:
+    """Leave out MNS and MNT of the first pixel, and MNT of the second, in the first patch."""
+    path = next((hub / "D004-2021_DEM_ELEV").rglob("*0-1.tif"))
+    with rasterio.open(path, "r+") as file:
+        metres = file.read()
+        metres[:, 0, 0] = metres[1, 0, 1] = value
+        file.nodata = nodata
+        file.write(metres)
+    return hub
+
+
+@pytest.mark.parametrize(("nodata", "value"), [(-9999.0, -9999.0), (np.nan, np.nan), (None, np.nan)])
+def test_elevation_without_data_is_what_inference_gives_there(hub: Path, nodata: float | None, value: float) -> None:
+    bands = ("rouge", "mns", "mnt")
+    samples = samples_of(hole(hub, nodata=nodata, value=value), HUB, bands=bands)
+    np.testing.assert_array_equal(samples.read(0)[0][1:, 0, :3], [[np.nan, 112, 112], [np.nan, np.nan, 12]])
+    card = small_card(
+        bands=bands, mean=(50.0, 311.0, 21.0), std=(1.0,) * 3, elevation="surface_and_height_m", head_classes=("autre",)
+    )
+    pixels = samples.filled(card).read(0)[0]
+    assert pixels[1:, 0, :3].tolist() == [[311, 112, 112], [0, 0, 12]]
+    np.testing.assert_array_equal(Chosen(samples, (1, 0)).filled(card).read(1)[0], pixels)
+    other = samples.filled(replace(card, mean=(50.0, 9.0, 21.0)))
+    assert other.read(0)[0][1, 0, :2].tolist() == [9, 112]
+    assert other.read(1)[0] is samples.read(1)[0]
+
+
+def test_an_unknown_height_in_steps_is_the_mean_of_the_model(hub: Path) -> None:
+    bands = ("rouge", "elevation")
+    samples = samples_of(hole(hub, nodata=-9999, value=-9999), HUB, bands=bands)
+    assert np.isnan(samples.read(0)[0][1, 0, :2]).all()
+    card = small_card(bands=bands, mean=(50.0, 53.36), std=(1.0,) * 2, elevation="height_uint8_20cm")
+    pixels = samples.filled(card).read(0)[0]
+    assert pixels.dtype == np.uint8
+    assert pixels[1, 0, :3].tolist() == [53, 53, 60]
+
+
+def test_the_normalisation_leaves_out_what_is_unknown(hub: Path) -> None:
+    samples = samples_of(hole(hub, nodata=-9999, value=-9999), HUB, bands=("rouge", "mns", "mnt"))
+    pixels = [np.where(np.arange(32) < 16, values, values + np.float32(2)) for values in samples.read(0)[0]]
+    mean, std = normalisation(ArraySamples([np.stack(pixels)], [samples.labels_of(0)]))
+    assert mean == pytest.approx((51, 113, 13), abs=0.01)
+    assert std == pytest.approx((1, 1, 1), abs=0.01)
+
+
+def test_patches_are_not_filled_for_a_model_of_other_bands(hub: Path) -> None:
+    with pytest.raises(DataError, match="patches of rouge, mns, mnt for a model of rouge, vert, bleu"):
+        samples_of(hub, HUB, bands=("rouge", "mns", "mnt")).filled(small_card())
 
 
 def test_a_plain_folder_pairs_same_names_at_any_depth(tmp_path: Path) -> None:
@@ -181,11 +239,19 @@ def test_a_mask_of_several_bands_is_refused_by_file(tmp_path: Path) -> None:
         samples_of(folder).labels_of(1)
 
 
-def test_a_domain_is_known_without_opening_the_file(flair: Path) -> None:
-    patch = find_patches(flair)[0]
-    assert place_of(patch).bounds is not None
-    patch.imagery.unlink()
-    assert place_of(patch, bounds=False).domain == "D012_2019"
+def test_patches_of_several_resolutions_are_refused_by_file(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(2, side=32))
+    write_raster(folder / "img" / "01.tif", byte(1, bands=3), pixel_m=0.6)
+    with pytest.raises(RasterError, match=r"img/01.tif: pixels of 0.6 m, those before it of 0.2 m"):
+        _ = samples_of(folder).resolution_m
+
+
+def test_pixels_that_are_no_squares_are_refused_by_file(tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, red_squares(1, side=32))
+    with rasterio.open(folder / "img" / "00.tif", "r+") as file:
+        file.transform = Affine(0.2, 0, X, 0, -0.25, Y)
+    with pytest.raises(RasterError, match=r"img/00.tif: pixels of 0.2 × 0.25 m"):
+        place_of(find_patches(folder)[0])
 
 
 def test_imagery_of_16_bits_is_refused_by_file(tmp_path: Path) -> None:

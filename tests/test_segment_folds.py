@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,18 @@ def touching(one: Place, other: Place, *, gap_m: float) -> bool:
 def test_patches_of_a_domain_are_one_location_wherever_they_lie() -> None:
     places = [Place(domain=domain) for domain in ("D012_2019", "D064_2021", "D012_2019")]
     assert locations(places).tolist() == [0, 1, 0]
+
+
+def test_the_same_ground_in_two_years_is_one_location() -> None:
+    def of(domain: str, column: float, crs: str = "EPSG:2154") -> Place:
+        return replace(at(column, crs=crs), domain=domain)
+
+    places = [of("D012_2019", 0), of("D012_2019", 90), of("D012_2022", 0), of("D064_2021", 50), of("D081_2022", 91)]
+    assert locations(places).tolist() == [0, 0, 0, 1, 0]
+    assert locations([of("D012_2019", 0), of("D012_2022", 3)], gap_m=150).tolist() == [0, 1]
+    assert locations([of("D974_2022", 0, crs="EPSG:2975"), of("D012_2022", 0)]).tolist() == [0, 1]
+    for fold in split([of(f"D0{c}_{y}", 20 * c) for c in range(3) for y in (2019, 2022)], one_class(6), folds=3):
+        assert {i // 2 for i in fold.test}.isdisjoint(i // 2 for i in (*fold.training, *fold.validation))
 
 
 def test_patches_nearer_than_the_gap_are_one_location_and_so_are_the_neighbours_of_neighbours() -> None:

@@ -162,6 +162,26 @@ def test_a_data_set_that_cannot_be_split_is_refused_with_what_to_do(
     assert "1 locations for 5 folds" in capsys.readouterr().err
 
 
+def test_a_resolution_that_is_not_the_models_is_refused_and_one_that_segment_refuses_is_told(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(data, tmp_path / "m", "--validation", data) == 0
+    assert "warning" not in capsys.readouterr().err
+    coarse = tmp_path / "coarse"
+    samples = red_squares(6, side=32)
+    for index in range(6):
+        for kind, values in zip(("img", "mask"), samples.read(index), strict=True):
+            write_raster(coarse / kind / f"{index}.tif", values, pixel_m=0.6, x=1000.0 * index)
+    assert train(data, tmp_path / "n", "--validation", coarse) == 65
+    assert "pixels of 0.6 m, those to learn from of 0.2 m" in capsys.readouterr().err
+    judge = ["evaluate", tmp_path / "m" / "model.safetensors", coarse, "--out", tmp_path / "r"]
+    assert run(*judge, "--classes", tmp_path / "classes.csv") == 65
+    assert "pixels of 0.6 m, those of m of 0.2 m" in capsys.readouterr().err
+    assert train(coarse, tmp_path / "c", "--folds", 3, "--epochs", 1) == 0
+    assert "pixels of 0.6 m, which do not divide a metre: ocsge segment will refuse" in capsys.readouterr().err
+    assert read_card(tmp_path / "c" / "model.json").resolution_m == 0.6
+
+
 def test_a_fold_that_is_not_there_is_refused(data: Path, tmp_path: Path) -> None:
     assert train(data, tmp_path / "m", "--folds", 3, "--fold", 3) == 2
 
@@ -224,10 +244,11 @@ def test_without_torch_what_to_install_is_said(
 
 def test_flair_is_split_by_domain_and_its_card_takes_the_classes_of_cosia(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    for domain in ("D012_2019", "D022_2021", "D064_2021"):
+    for x, domain in enumerate(("D012_2019", "D022_2021", "D064_2021")):
         for number in (1, 2):
             zone = tmp_path / "flair" / domain / "Z1_UU"
-            write_raster(zone / "img" / f"IMG_{number}.tif", rng.integers(0, 255, (5, 32, 32), dtype=np.uint8))
+            five = rng.integers(0, 255, (5, 32, 32), dtype=np.uint8)
+            write_raster(zone / "img" / f"IMG_{number}.tif", five, x=1e5 * x)
             mask = rng.choice(np.array([1, 3, 19], dtype=np.uint8), (32, 32))
             write_raster(zone / "msk" / f"MSK_{number}.tif", mask)
     out = tmp_path / "m"
@@ -253,7 +274,7 @@ def matrix_file(card: ModelCard, folder: Path) -> Path:
 
 def test_flair_hub_elevation_enters_as_surface_and_height(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    for domain in ("D004-2021", "D012-2019", "D015-2020"):
+    for x, domain in enumerate(("D004-2021", "D012-2019", "D015-2020")):
         for what, values in (
             ("AERIAL_RGBI", rng.integers(0, 255, (4, 32, 32), dtype=np.uint8)),
             ("DEM_ELEV", rng.normal(100, 5, (2, 32, 32)).astype(np.float32)),
@@ -261,7 +282,7 @@ def test_flair_hub_elevation_enters_as_surface_and_height(tmp_path: Path) -> Non
         ):
             for patch in ("0-0", "0-1"):
                 folder = tmp_path / "hub" / f"{domain}_{what}" / "AA-1"
-                write_raster(folder / f"{domain}_{what}_AA-1_{patch}.tif", values)
+                write_raster(folder / f"{domain}_{what}_AA-1_{patch}.tif", values, x=1e5 * x)
     out = tmp_path / "m"
     assert run("train", tmp_path / "hub", "--out", out, *SMALL, "--folds", 3, "--epochs", 1) == 0
     card = read_card(out / "model.json")

@@ -180,6 +180,7 @@ def train(data: Path, out: Path, **given: Any) -> None:
             splitting=splitting,
             device=given["device"],
             progress=advance,
+            warn=lambda text: click.echo(f"warning: {text}", err=True),
         )
     for evaluation in found.evaluations:
         _print(evaluation)

@@ -13,10 +13,12 @@ FLAIR: Garioud and others, 2022–2025, IGN, Licence Ouverte 2.0.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -24,9 +26,10 @@ import rasterio
 from rasterio.errors import RasterioIOError
 
 from ocsge.errors import CodeError, DataError, ParameterError, RasterError
-from ocsge.segment.elevation import encode_height, surface_and_height
+from ocsge.segment.elevation import elevation_bands, unknown_values
 from ocsge.segment.folds import Place
 from ocsge.segment.mask_classes import UNKNOWN
+from ocsge.segment.model_card import HEIGHT_BANDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ocsge.segment.mask_classes import MaskClasses
-    from ocsge.segment.model_card import Band
+    from ocsge.segment.model_card import Band, ModelCard
     from ocsge.segment.samples import Labels, Pixels
 
 Layout = Literal["flair", "flair_hub", "plain"]
@@ -51,7 +54,7 @@ FILE_BANDS: dict[int, tuple[Band, ...]] = {
 }
 """Bands of an imagery file by their number, unless they are stated."""
 
-ELEVATION_BANDS: tuple[Band, ...] = ("mns", "mnt")
+ALTITUDES: tuple[Band, ...] = ("mns", "mnt")
 """Bands of an elevation file of FLAIR-HUB."""
 
 NATIVE_RESOLUTION_M = 0.2
@@ -61,6 +64,7 @@ SUFFIXES = (".tif", ".tiff")
 _HUB = re.compile(r"^(?P<domain>D\d{3}[-_]\d{4})_(?P<what>AERIAL_RGBI|AERIAL_LABEL-COSIA|DEM_ELEV)$")
 _FLAIR_DOMAIN = re.compile(r"^D\d{3}_\d{4}$")
 _KEPT_BYTES = 2 << 30
+_SAME = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,22 +204,26 @@ def bands_of(patch: Patch, *, stated: tuple[Band, ...] | None = None) -> tuple[B
     return bands
 
 
-def place_of(patch: Patch, *, bounds: bool = True) -> Place:
-    """Return where a patch lies: its domain, and its bounds when its imagery is georeferenced in metres.
+def place_of(patch: Patch) -> Place:
+    """Return where a patch lies: its domain, and its bounds and pixel when its imagery is georeferenced in metres.
 
-    Parameters
-    ----------
-    patch
-        The patch.
-    bounds
-        Whether bounds are wanted of a patch whose domain is known: they cost the opening of its file.
+    Raises
+    ------
+    RasterError
+        An unreadable file, or pixels that are not square.
     """
-    if patch.domain and not bounds:
-        return Place(domain=patch.domain)
     with _opened(patch.imagery) as file:
-        georeferenced = file.crs is not None and file.crs.is_projected
-        box = tuple(map(float, file.bounds)) if georeferenced else None
-        return Place(domain=patch.domain, bounds=box, crs=file.crs.to_string() if georeferenced else "")
+        if file.crs is None or not file.crs.is_projected:
+            return Place(domain=patch.domain)
+        width, height = file.res
+        if not same_resolution(width, height):
+            raise RasterError(f"{patch.imagery}: pixels of {width:g} × {height:g} m; resample them to squares")
+        return Place(patch.domain, tuple(map(float, file.bounds)), file.crs.to_string(), round(float(width), 6))
+
+
+def same_resolution(one_m: float, other_m: float) -> bool:
+    """Return whether two sides of a pixel are the same, to a thousandth."""
+    return abs(one_m - other_m) <= _SAME * max(one_m, other_m)
 
 
 def _opened(path: Path) -> rasterio.DatasetReader:
@@ -225,8 +233,20 @@ def _opened(path: Path) -> rasterio.DatasetReader:
         raise RasterError(f"{path}: not a readable raster ({error})") from error
 
 
+@dataclass(slots=True)
+class _Memory:
+    """Patches that were read."""
+
+    free: int
+    """Bytes that may still be filled."""
+    kept: dict[tuple[object, ...], tuple[Pixels, Labels]] = field(default_factory=dict)
+    """By index; a patch whose elevation is unknown somewhere, by index and by what it was filled with."""
+
+
 class PatchSamples:
     """Patches read from files, kept in memory as far as they fit.
+
+    Elevation that is unknown (no data, NaN) is NaN until :meth:`filled` says what a model is given there.
 
     Parameters
     ----------
@@ -263,20 +283,59 @@ class PatchSamples:
         self.bands = bands
         self.file_bands = bands_of(self.patches[0], stated=file_bands)
         self._table = classes.table
-        self._free = kept_bytes
-        self._kept: dict[int, tuple[Pixels, Labels]] = {}
-        held = {*self.file_bands, *(() if self.patches[0].elevation is None else (*ELEVATION_BANDS, "elevation"))}
+        self._memory = _Memory(kept_bytes)
+        self._unknown: tuple[float, ...] | None = None
+        held = {*self.file_bands, *(() if self.patches[0].elevation is None else HEIGHT_BANDS)}
         if lacking := [band for band in bands if band not in held]:
             raise ParameterError(
                 f"{self.patches[0].imagery}: no band {', '.join(lacking)}; there are {', '.join(sorted(held))}"
             )
 
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """Where the patches lie; each file is opened once."""
+        return tuple(place_of(patch) for patch in self.patches)
+
+    @property
+    def stated_resolution_m(self) -> float | None:
+        """Side of a pixel, metres, one for all; None when no patch is georeferenced in metres.
+
+        Raises
+        ------
+        RasterError
+            Patches of several resolutions.
+        """
+        first = None
+        for patch, place in zip(self.patches, self.places, strict=True):
+            if place.pixel_m is None:
+                continue
+            first = place.pixel_m if first is None else first
+            if not same_resolution(place.pixel_m, first):
+                raise RasterError(
+                    f"{patch.imagery}: pixels of {place.pixel_m:g} m, those before it of {first:g} m; a model learns "
+                    "and answers at one resolution: resample them (gdalwarp -tr, near for masks)"
+                )
+        return first
+
     @property
     def resolution_m(self) -> float:
-        """Side of a pixel of the first patch, metres; that of BD ORTHO without a georeference in metres."""
-        with _opened(self.patches[0].imagery) as file:
-            projected = file.crs is not None and file.crs.is_projected
-            return round(float(file.res[0]), 6) if projected else NATIVE_RESOLUTION_M
+        """Side of a pixel, metres; that of BD ORTHO when no patch is georeferenced in metres."""
+        stated = self.stated_resolution_m
+        return NATIVE_RESOLUTION_M if stated is None else stated
+
+    def filled(self, card: ModelCard) -> PatchSamples:
+        """Return the patches with what a model is given where elevation is unknown, in place of NaN.
+
+        Raises
+        ------
+        DataError
+            A card of other bands.
+        """
+        if card.bands != self.bands:
+            raise DataError(f"patches of {', '.join(self.bands)} for a model of {', '.join(card.bands)}")
+        found = copy.copy(self)
+        found._unknown = unknown_values(card)  # noqa: SLF001
+        return found
 
     def __len__(self) -> int:
         """Return the number of patches."""
@@ -303,27 +362,31 @@ class PatchSamples:
         CodeError
             A class number that the classes do not hold.
         """
-        if index not in self._kept:
-            pixels, labels = self._pixels(self.patches[index]), self.labels_of(index)
-            if labels.shape != pixels.shape[1:]:
-                height, width = labels.shape
-                raise RasterError(
-                    f"{self.patches[index].mask}: {width} × {height} pixels for a patch of {pixels.shape[2]} × "
-                    f"{pixels.shape[1]}"
-                )
-            found = pixels, labels
-            size = sum(array.nbytes for array in found)
-            if size > self._free:
-                return found
-            self._free -= size
-            self._kept[index] = found
-        return self._kept[index]
+        memory = self._memory
+        for key in ((index,), (index, self._unknown)):
+            if key in memory.kept:
+                return memory.kept[key]
+        (pixels, whole), labels = self._pixels(self.patches[index]), self.labels_of(index)
+        if labels.shape != pixels.shape[1:]:
+            height, width = labels.shape
+            raise RasterError(
+                f"{self.patches[index].mask}: {width} × {height} pixels for a patch of {pixels.shape[2]} × "
+                f"{pixels.shape[1]}"
+            )
+        found = pixels, labels
+        size = sum(array.nbytes for array in found)
+        if size <= memory.free:
+            memory.free -= size
+            memory.kept[(index,) if whole else (index, self._unknown)] = found
+        return found
 
     def labels_of(self, index: int) -> Labels:
         """Return the labels of a patch, without its pixels."""
-        return self._kept[index][1] if index in self._kept else _labels(self.patches[index], self.classes, self._table)
+        kept = self._memory.kept.get((index,))
+        return _labels(self.patches[index], self.classes, self._table) if kept is None else kept[1]
 
-    def _pixels(self, patch: Patch) -> Pixels:
+    def _pixels(self, patch: Patch) -> tuple[Pixels, bool]:
+        """Return the pixels of a patch, and whether everything is known in them."""
         with _opened(patch.imagery) as file:
             if any(dtype != "uint8" for dtype in file.dtypes):
                 raise RasterError(f"{patch.imagery}: imagery is {file.dtypes[0]}; convert it to 8 bits (0–255)")
@@ -331,22 +394,42 @@ class PatchSamples:
         if len(imagery) != len(self.file_bands):
             raise RasterError(f"{patch.imagery}: has {len(imagery)} bands, the others {len(self.file_bands)}")
         found: dict[str, Pixels] = dict(zip(self.file_bands, imagery, strict=True))
-        if patch.elevation is not None and {"mns", "mnt", "elevation"} & set(self.bands):
-            found |= _elevation(patch.elevation, imagery.shape[1:])
-        return np.stack([found[band] for band in self.bands])
+        whole = True
+        if patch.elevation is not None and (wanted := HEIGHT_BANDS & set(self.bands)):
+            metres = _altitudes(patch.elevation, imagery.shape[1:])
+            whole = not any(np.isnan(values).any() for values in metres.values())
+            unknown = None if self._unknown is None else dict(zip(self.bands, self._unknown, strict=True))
+            found |= _elevation(metres, wanted, None if whole else unknown)
+        return np.stack([found[band] for band in self.bands]), whole
 
 
-def _elevation(path: Path, size: tuple[int, ...]) -> dict[str, Pixels]:
-    """Return the bands that MNS and MNT give: both as a card wants them, and the height above ground in uint8."""
+def _altitudes(path: Path, size: tuple[int, ...]) -> dict[str, NDArray[np.float64]]:
+    """Return MNS and MNT, metres; NaN where the file has no data."""
     with _opened(path) as file:
-        if file.count != len(ELEVATION_BANDS) or file.shape != size:
+        if file.count != len(ALTITUDES) or file.shape != size:
             raise RasterError(
                 f"{path}: {file.count} bands of {file.width} × {file.height}; expected MNS and MNT of the imagery's "
                 f"{size[1]} × {size[0]} pixels"
             )
-        surface, terrain = file.read().astype(np.float32)
-    mns, height = surface_and_height(surface, terrain)
-    return {"mns": mns, "mnt": height, "elevation": encode_height(height)}
+        read = file.read(masked=True).astype(np.float64).filled(np.nan)
+    return dict(zip(ALTITUDES, read, strict=True))
+
+
+def _elevation(
+    metres: dict[str, NDArray[np.float64]], wanted: frozenset[Band], unknown: dict[Band, float] | None
+) -> dict[str, Pixels]:
+    """Return the bands that MNS and MNT give, as a card wants them; NaN where unknown, unless told what to put."""
+    height = metres["mns"] - metres["mnt"]
+    holes = {"mns": np.isnan(metres["mns"]), "mnt": np.isnan(height), "elevation": np.isnan(height)}
+    given = dict.fromkeys(HEIGHT_BANDS, 0.0) | (unknown or {})
+    found: dict[str, Pixels] = {}
+    encodings: tuple[tuple[Band, ...], ...] = (("elevation",), ALTITUDES)
+    for bands in encodings:
+        if wanted & set(bands):
+            found |= elevation_bands(metres, unknown={band: given[band] for band in bands})
+    if unknown is None:
+        found = {b: np.where(holes[b], np.float32(np.nan), v) if holes[b].any() else v for b, v in found.items()}
+    return found
 
 
 def _labels(patch: Patch, classes: MaskClasses, table: NDArray[np.uint8]) -> Labels:

@@ -13,7 +13,7 @@ from ocsge.segment.checkpoint import load_model
 from ocsge.segment.class_rasters import class_table
 from ocsge.segment.evaluation import OWN_NUMBERING, Evaluation, confusion_of, evaluate
 from ocsge.segment.evaluation_report import write_report
-from ocsge.segment.labelled_folder import onto_head, opened
+from ocsge.segment.labelled_folder import onto_head, opened, refuse_other_resolution
 from ocsge.segment.model_card import ModelCard, card_beside, write_card
 from ocsge.segment.published import card_for
 
@@ -85,6 +85,7 @@ def evaluate_folder(
     stated = data.mask_classes(rules)
     others = set(stated.winning) - set(card.classes_won) if ignore_others else set()
     samples = opened(data, onto_head(stated, card.head_classes, left_out=others), card.bands)
+    refuse_other_resolution(samples, card.resolution_m, whose=f"those of {card.name}")
     if silent := sorted(set(samples.classes.winning) - set(card.classes_won)):
         raise CodeError(
             f"classes {', '.join(silent)} of the masks are never answered by {card.name}: ignore them (--ignore, or "

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from ocsge.errors import ParameterError
 from ocsge.segment.checkpoint import load_model
-from ocsge.segment.datasets import ELEVATION_BANDS, place_of
+from ocsge.segment.datasets import ALTITUDES
 from ocsge.segment.evaluation import confusion_of, evaluate, together
 from ocsge.segment.evaluation_report import write_report
 from ocsge.segment.fine_tuning import adapted_card, adapted_network
 from ocsge.segment.folder_evaluation import matrix_numbers
 from ocsge.segment.folds import GAP_M, locations, split
-from ocsge.segment.labelled_folder import onto_head, opened
+from ocsge.segment.labelled_folder import onto_head, opened, refuse_other_resolution
 from ocsge.segment.model_card import ModelCard, card_beside, write_card
 from ocsge.segment.published import card_for
 from ocsge.segment.recipe import Recipe, balanced_weights
@@ -101,6 +101,7 @@ def train_folder(
     splitting: Splitting | None = None,
     device: str = "auto",
     progress: Callable[[str, int, int], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Trained:
     """Train a model on a data set; judge it on the part held out by location; write all of it in a folder.
 
@@ -126,19 +127,32 @@ def train_folder(
         ``auto``, ``cpu`` or ``cuda``.
     progress
         Told the stage, the steps done and of how many.
+    warn
+        Told, before anything is learnt, what the model will not be fit for.
+
+    Raises
+    ------
+    RasterError
+        Patches of several resolutions.
     """
     classes = data.mask_classes(rules)
     samples = opened(data, classes, wanted.bands)
+    if warn is not None and not (1 / samples.resolution_m).is_integer():
+        warn(
+            f"{data.folder}: pixels of {samples.resolution_m:g} m, which do not divide a metre: ocsge segment will "
+            "refuse the model; resample the patches first (gdalwarp -tr 0.5 0.5, near for masks) to map with it"
+        )
     work = _Work(data, samples, classes, wanted, recipe, balanced, rules, device, progress)
     out.mkdir(parents=True, exist_ok=True)
     if validation is not None:
         choosing = opened(validation, onto_head(validation.mask_classes(rules), classes.head_classes), samples.bands)
+        refuse_other_resolution(choosing, samples.resolution_m, whose="those to learn from")
         work.train(samples, choosing, out)
         return Trained((out / WEIGHTS,), ())
     splitting = Splitting() if splitting is None else splitting
     if not 0 <= splitting.fold < splitting.folds:
         raise ParameterError(f"fold {splitting.fold} of {splitting.folds}: they are numbered from 0")
-    places = [place_of(patch, bounds=splitting.block_m is not None) for patch in samples.patches]
+    places = samples.places
     pixels = class_pixels(samples, classes=len(classes.head_classes))
     gap_m, block_m = splitting.gap_m, splitting.block_m
     folds = split(places, pixels, folds=splitting.folds, seed=recipe.seed, gap_m=gap_m, block_m=block_m)
@@ -242,7 +256,7 @@ class _Work:
 
 
 def _elevation_of(bands: tuple[Band, ...]) -> ElevationEncoding | None:
-    if set(ELEVATION_BANDS) & set(bands):
+    if set(ALTITUDES) & set(bands):
         return "surface_and_height_m"
     return "height_uint8_20cm" if "elevation" in bands else None
 

@@ -2,8 +2,9 @@
 
 Neighbouring patches show the same fields, roofs and light: a model judged on the neighbour of a patch it has learnt is
 judged on what it has seen. Patches are grouped into locations, by domain (département and year) where their folders
-tell it, else by nearness on the ground, and a location is never on two sides. One location that covers everything can
-be cut into blocks; the patches of the training side that touch the other are then left out.
+tell it and by nearness on the ground – the same ground in two years is one location – and a location is never on two
+sides. One location that covers everything can be cut into blocks; the patches of the training side that touch the other
+are then left out.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ class Place:
     crs: str = ""
     """CRS of the bounds."""
 
+    pixel_m: float | None = None
+    """Side of a pixel, metres; None without a georeference."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fold:
@@ -75,21 +79,28 @@ def locations(places: Sequence[Place], *, gap_m: float = GAP_M, block_m: float |
     ------
     DataError
         Patches that have neither domain nor bounds, or bounds in several CRS.
+
+    Notes
+    -----
+    Patches with a domain and without georeference are known by their domain alone; bounds in several CRS are compared
+    within each.
     """
-    if all(place.domain for place in places) and block_m is None:
-        names = sorted({place.domain for place in places})
-        return np.array([names.index(place.domain) for place in places], dtype=np.intp)
-    boxes = _boxes(places)
     if block_m is not None:
         if block_m <= 0:
             raise ParameterError(f"blocks of {block_m:g} m; give a positive side")
-        corners = np.floor(shapely.get_coordinates(shapely.centroid(boxes)) / block_m)
+        corners = np.floor(shapely.get_coordinates(shapely.centroid(_boxes(places))) / block_m)
         return np.unique(corners, axis=0, return_inverse=True)[1].reshape(-1).astype(np.intp)
-    first = np.arange(len(boxes))
-    for one, other in _neighbours(boxes, gap_m):
-        low, high = sorted((_root(first, one), _root(first, other)))
-        first[high] = low
-    roots = [_root(first, index) for index in range(len(boxes))]
+    if not all(place.domain for place in places):
+        _boxes(places)
+    holder: dict[str, int] = {}
+    first = np.array([holder.setdefault(p.domain, i) if p.domain else i for i, p in enumerate(places)], dtype=np.intp)
+    for system in sorted({place.crs for place in places if place.bounds is not None}):
+        there = np.array([i for i, place in enumerate(places) if place.bounds is not None and place.crs == system])
+        pairs = there[_neighbours(_boxes([places[i] for i in there]), gap_m)]
+        for one, other in pairs[first[pairs[:, 0]] != first[pairs[:, 1]]].tolist():
+            low, high = sorted((_root(first, one), _root(first, other)))
+            first[high] = low
+    roots = [_root(first, index) for index in range(len(places))]
     return np.unique(roots, return_inverse=True)[1].astype(np.intp)
 
 
@@ -112,9 +123,10 @@ def _boxes(places: Sequence[Place]) -> NDArray[np.object_]:
     return boxes
 
 
-def _neighbours(boxes: NDArray[np.object_], gap_m: float) -> list[tuple[int, int]]:
-    pairs = shapely.STRtree(boxes).query(boxes, predicate="dwithin", distance=gap_m)
-    return [(int(one), int(other)) for one, other in pairs.T if one < other]
+def _neighbours(boxes: NDArray[np.object_], gap_m: float) -> NDArray[np.intp]:
+    """Return the (n, 2) pairs of neighbours, the lower index first."""
+    pairs: NDArray[np.intp] = shapely.STRtree(boxes).query(boxes, predicate="dwithin", distance=gap_m).T
+    return pairs[pairs[:, 0] < pairs[:, 1]]
 
 
 def spread_over_folds(location: NDArray[np.intp], pixels: NDArray[np.int64], *, folds: int, seed: int = 0) -> list[int]:
@@ -194,7 +206,7 @@ def split(
         raise ParameterError(f"{folds} folds: give at least {FEWEST_FOLDS}, to learn, to choose and to judge")
     location = locations(places, gap_m=gap_m, block_m=block_m)
     fold_of = np.array(spread_over_folds(location, pixels, folds=folds, seed=seed))[location]
-    pairs = [] if block_m is None else _neighbours(_boxes(places), gap_m)
+    pairs = [] if block_m is None else _neighbours(_boxes(places), gap_m).tolist()
     found = []
     for test in range(folds):
         # 0 judges, 1 chooses, 2 teaches: of two neighbours on two sides, the higher is left out

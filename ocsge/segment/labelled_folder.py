@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ocsge.errors import CodeError, ParameterError
-from ocsge.segment.datasets import ELEVATION_BANDS, NUMBERINGS, PatchSamples, bands_of, find_patches, layout_of
+from ocsge.errors import CodeError, ParameterError, RasterError
+from ocsge.segment.datasets import (
+    ALTITUDES,
+    NUMBERINGS,
+    PatchSamples,
+    bands_of,
+    find_patches,
+    layout_of,
+    same_resolution,
+)
 from ocsge.segment.mask_classes import MaskClasses, classes_of_numbering, read_classes
 from ocsge.segment.metrics import IGNORED
 
@@ -59,8 +67,24 @@ def opened(data: LabelledFolder, classes: MaskClasses, bands: tuple[Band, ...] |
     patches = find_patches(data.folder, layout=data.layout)
     if bands is None:
         bands = bands_of(patches[0], stated=data.file_bands)
-        bands = bands if patches[0].elevation is None else (*bands, *ELEVATION_BANDS)
+        bands = bands if patches[0].elevation is None else (*bands, *ALTITUDES)
     return PatchSamples(patches, classes, bands=bands, file_bands=data.file_bands)
+
+
+def refuse_other_resolution(samples: PatchSamples, resolution_m: float, *, whose: str) -> None:
+    """Raise when patches are of another resolution than a model or than other patches.
+
+    Raises
+    ------
+    RasterError
+        When their georeference says so; patches without one are taken as they are.
+    """
+    stated = samples.stated_resolution_m
+    if stated is not None and not same_resolution(stated, resolution_m):
+        raise RasterError(
+            f"{samples.patches[0].imagery}: pixels of {stated:g} m, {whose} of {resolution_m:g} m; resample the "
+            f"patches (gdalwarp -tr {resolution_m:g} {resolution_m:g}, near for masks)"
+        )
 
 
 def onto_head(classes: MaskClasses, names: Sequence[str], *, left_out: Collection[str] = ()) -> MaskClasses:

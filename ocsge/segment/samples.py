@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ocsge.segment.model_card import ModelCard
+
     Pixels = NDArray[Any]
-    """(bands, h, w) imagery in the units of the card: uint8 0–255, or float32 with metres for ``mns`` and ``mnt``."""
+    """(bands, h, w) imagery in the units of the card: uint8 0–255, or float32 with metres for ``mns`` and ``mnt``; NaN
+    where elevation is unknown, until it is filled for a card."""
 
     Labels = NDArray[np.uint8]
     """(h, w) index of the head's class, or :data:`~ocsge.segment.metrics.IGNORED`."""
@@ -40,6 +43,9 @@ class Samples(Protocol):
 
     def content(self, index: int) -> str:
         """Return a text that changes when the pixels or the labels of a patch do."""
+
+    def filled(self, card: ModelCard) -> Samples:
+        """Return the patches with what a model is given where nothing is known, in place of NaN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,10 @@ class ArraySamples:
             found.update(array.tobytes())
         return found.hexdigest()
 
+    def filled(self, card: ModelCard) -> Samples:  # noqa: ARG002
+        """Return these patches: everything is known in them."""
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -120,6 +130,10 @@ class Chosen:
         """Return a text that changes when the pixels or the labels of a patch do."""
         return self.samples.content(self.indices[index])
 
+    def filled(self, card: ModelCard) -> Samples:
+        """Return the patches with what a model is given where nothing is known, in place of NaN."""
+        return Chosen(self.samples.filled(card), self.indices)
+
 
 def class_pixels(samples: Samples, *, classes: int) -> NDArray[np.int64]:
     """Return the (patches, classes) pixels of each class in each patch; ignored ones are left out."""
@@ -141,7 +155,7 @@ MOST_READ = 4096
 
 
 def normalisation(samples: Samples) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the mean and the standard deviation of each band over the pixels, in the units of the samples.
+    """Return the mean and the standard deviation of each band over the pixels that are known, in the samples' units.
 
     Of more than :data:`MOST_READ` patches, that many are read, at even steps.
 
@@ -153,12 +167,15 @@ def normalisation(samples: Samples) -> tuple[tuple[float, ...], tuple[float, ...
     if not len(samples):
         raise DataError("no patch to compute the normalisation from; give a training set")
     bands = samples.read(0)[0].shape[0]
-    sums, squares, pixels = np.zeros(bands), np.zeros(bands), 0
+    sums, squares, pixels = np.zeros(bands), np.zeros(bands), np.zeros(bands, dtype=np.int64)
     for index in np.unique(np.linspace(0, len(samples) - 1, MOST_READ).round().astype(int)).tolist():
         flat = samples.read(index)[0].reshape(bands, -1).astype(np.float64)
+        known = ~np.isnan(flat)
+        flat = np.where(known, flat, 0.0)
         sums += flat.sum(axis=1)
         squares += (flat**2).sum(axis=1)
-        pixels += flat.shape[1]
+        pixels += known.sum(axis=1)
+    pixels = np.maximum(pixels, 1)
     mean = sums / pixels
     std = np.sqrt(np.maximum(squares / pixels - mean**2, 0))
     flat_bands = np.flatnonzero(std < 1e-6).tolist()

@@ -81,7 +81,7 @@ def patch_matrices(
     progress
         Told the patches done, and of how many.
     """
-    classes = len(card.head_classes)
+    classes, samples = len(card.head_classes), samples.filled(card)
     found = np.zeros((len(samples), classes, classes), dtype=np.int64)
     normalise = Normaliser(card, device)
     barred = [c not in card.classes_won for c in card.head_classes]

@@ -103,6 +103,7 @@ def train(
     on small steps whenever it ends; the weights then depend on the machine.
     """
     recipe = Recipe() if recipe is None else recipe
+    samples, validation = samples.filled(card), None if validation is None else validation.filled(card)
     _check(samples, card, recipe)
     out.mkdir(parents=True, exist_ok=True)
     where = torch.device(choose_device(device))
