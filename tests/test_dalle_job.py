@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from ortho_scenes import card_of, textured, varied_model, write_image
+from ortho_scenes import card_of, textured, varied_model, varied_network, write_image
 
 from ocsge.rules import load_rules
+from ocsge.segment.checkpoint import save_model
 from ocsge.segment.dalle_run import AnsweringThreads
 from ocsge.segment.imagery import open_imagery
 from ocsge.segment.predict import Segmented, segment_imagery
@@ -120,6 +121,52 @@ def test_other_colours_of_the_classes_make_the_dalle_again(model: Path, tmp_path
     assert done.kept == 0
     with rasterio.open(done.rasters[0]) as dataset:
         assert dataset.colormap(1)[0] == (0x12, 0x34, 0x56, 255)
+
+
+# ---- what an earlier run left --------------------------------------------------------------------------------------
+
+
+def test_polygons_of_rasters_that_are_made_again_do_not_stay_beside_them(model: Path, tmp_path: Path) -> None:
+    imagery = open_imagery([write_image(tmp_path / "rvb.tif", textured(3, 40, 40))], card=card_of())
+    first = segmented(imagery, model, tmp_path / "out", vector=True)
+    segmented(imagery, model, tmp_path / "out")
+    assert first.vectors[0].is_file()  # the rasters were kept, so are their polygons
+    segmented(imagery, model, tmp_path / "out", halo_px=0)
+    assert list((tmp_path / "out" / "vector").iterdir()) == []
+
+
+def test_a_dalle_that_has_become_empty_leaves_its_record_alone(model: Path, tmp_path: Path) -> None:
+    rvb = write_image(tmp_path / "rvb.tif", textured(3, 40, 40))
+    segmented(open_imagery([rvb], card=card_of()), model, tmp_path / "out", vector=True, probability=True, scores=True)
+    write_image(rvb, np.zeros((3, 40, 40), np.uint8))
+    done = segmented(open_imagery([rvb], card=card_of()), model, tmp_path / "out", vector=True)
+    assert done.skipped == ("0770_6280",)
+    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["0770_6280.json"]
+
+
+def test_an_answered_pixel_has_no_score_that_reads_as_no_data(tmp_path: Path) -> None:
+    card = card_of()
+    network = varied_network(card)
+    with torch.no_grad():  # a model that is sure of itself
+        network.segmentation_head[0].weight.mul_(8)
+        network.segmentation_head[0].bias.mul_(8)
+    save_model(network, card, tmp_path / "sure.safetensors")
+    image = textured(3, 600, 600)
+    image[:, :, :50] = 0
+    imagery = open_imagery([write_image(tmp_path / "rvb.tif", image)], card=card)
+    done = segmented(imagery, tmp_path / "sure.safetensors", tmp_path / "out", patch_px=512, scores=True)
+    with rasterio.open(done.scores[0]) as dataset, rasterio.open(done.rasters[0]) as classes:
+        scores, number = dataset.read(), classes.read(1)
+        half = dataset.read(out_shape=(6, 300, 300))
+        numbers = np.array([int(n) for n in dataset.tags()["OCSGE_SCORE_CLASSES"].split(",")])
+        stated = float(dataset.tags(1)["STATISTICS_MEAN"])
+    assert (scores == 1).mean() > 0.3
+    assert ((scores == 0) == (number == 255)).all()
+    assert stated == pytest.approx(scores[0][:, 50:].mean(), abs=0.01)
+    mean = scores.reshape(6, 300, 2, 300, 2).mean(axis=(2, 4))
+    assert np.abs(half - mean)[..., 26:].max() <= 0.51
+    certain = np.sort(scores, axis=0)[-1] > np.sort(scores, axis=0)[-2]
+    assert (numbers[scores.argmax(axis=0)] == number)[certain & (number != 255)].all()
 
 
 # ---- threads -------------------------------------------------------------------------------------------------------

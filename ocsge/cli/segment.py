@@ -116,6 +116,8 @@ def segment(
     given = {name: value for name, value in options.items() if value is not None}
     with progress("segmenting") as advance:
         done = segment_imagery(imagery, weights=models, cards=cards, out=out, progress=advance, **given)
+    if done.warning:
+        click.echo(f"warning: {done.warning}", err=True)
     _print_segmented(Console(), done)
 
 

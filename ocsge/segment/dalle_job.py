@@ -20,7 +20,7 @@ from ocsge.publish import file_sha256, json_bytes, publish
 from ocsge.segment.checkpoint import load_model
 from ocsge.segment.class_rasters import category_names
 from ocsge.segment.dalle_run import AnsweringThreads, DalleWork, answer_dalle
-from ocsge.segment.inference import Augmentation, Precision, Segmenter
+from ocsge.segment.inference import Precision, Segmenter, Views
 from ocsge.styles import class_raster_style
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ocsge.segment.model_card import ModelCard
+    from ocsge.segment.worker_gpus import WorkerGpus
 
 CLASSES, PROBABILITY, SCORES = "classes", "probability", "scores"
 """Folders of the three kinds of rasters."""
@@ -44,7 +45,7 @@ class Options:
     patch_px: int
     halo_px: int
     precision: Precision
-    augmentation: Augmentation
+    augmentation: Views
     batch: int
     """Patches answered at once: products of another batch are added up in another order."""
     device: str
@@ -80,6 +81,8 @@ class DalleJob:
     """JSON of what the dalle is made of."""
     vector: Drawing | None
     """How to draw its polygons; None leaves them out."""
+    gpus: WorkerGpus | None = None
+    """Gives the worker its GPU; None where the device is told."""
 
     def __str__(self) -> str:
         return f"dalle {self.work.name}"
@@ -89,9 +92,9 @@ _READY: dict[str, Segmenter] = {}
 """Models of this process, made ready once for all its dalles; the last ones only."""
 
 
-def _segmenter(job: DalleJob) -> Segmenter:
+def _segmenter(job: DalleJob, device: str) -> Segmenter:
     options = job.options
-    key = json.dumps([json.loads(job.made_of)["models"], job.device, asdict(options)])
+    key = json.dumps([json.loads(job.made_of)["models"], device, asdict(options)])
     if key not in _READY:
         _READY.clear()
         ready = []
@@ -101,7 +104,7 @@ def _segmenter(job: DalleJob) -> Segmenter:
                 Segmenter.prepare(
                     network,
                     card,
-                    device=job.device,
+                    device=device,
                     precision=options.precision,
                     augmentation=options.augmentation,
                     batch=options.batch,
@@ -135,9 +138,11 @@ def _answered(job: DalleJob, progress: Callable[[int, int], None] | None) -> dic
     if kept is not None:
         return {**kept, "kept": True}
     record.unlink(missing_ok=True)  # from here on, nothing says that the dalle is whole
+    _remove_polygons(job)  # of rasters that are no longer there
     started = time.monotonic()
+    device = job.device if job.gpus is None else job.gpus.device()
     with AnsweringThreads(job.threads) as threads:
-        segmenter = threads.start(partial(_segmenter, job))()
+        segmenter = threads.start(partial(_segmenter, job, device))()
         answered = answer_dalle(job.work, segmenter=segmenter, out=job.out, threads=threads, progress=progress)
     for kind in {CLASSES, PROBABILITY, SCORES} - set(answered.sha256):
         (job.out / kind / f"{job.work.name}.tif").unlink(missing_ok=True)  # made otherwise, by an earlier run
@@ -152,7 +157,7 @@ def _answered(job: DalleJob, progress: Callable[[int, int], None] | None) -> dic
             for c in job.work.kind(CLASSES).classes
         ],
         "pixels": answered.pixels,
-        "device": job.device,
+        "device": device,
         "versions": {
             **{name: metadata.version(name) for name in ("ocsge", "torch", "numpy", "rasterio")},
             "gdal": rasterio.__gdal_version__,
@@ -177,12 +182,20 @@ def _kept(record: Path, key: str, out: Path) -> dict[str, Any] | None:
     return stated
 
 
+def _remove_polygons(job: DalleJob) -> None:
+    for suffix in (".json", ".gpkg", ".parquet", ".qml"):
+        (job.out / VECTOR / f"{job.work.name}{suffix}").unlink(missing_ok=True)
+
+
 def _write_companions(job: DalleJob) -> None:
     """Write the names and the style of the classes beside the raster, where GDAL and QGIS look for them."""
     classes = job.work.kind(CLASSES).classes
     raster = job.out / CLASSES / f"{job.work.name}.tif"
+    beside, style_file = raster.with_name(f"{raster.name}.aux.xml"), raster.with_suffix(".qml")
     if not raster.is_file():
+        beside.unlink(missing_ok=True)
+        style_file.unlink(missing_ok=True)
         return
     names, style = category_names(classes), class_raster_style([(c.number, c.name, c.colour) for c in classes])
-    publish(raster.with_name(f"{raster.name}.aux.xml"), lambda temporary: temporary.write_bytes(names))
-    publish(raster.with_suffix(".qml"), lambda temporary: temporary.write_bytes(style.qml.encode()))
+    publish(beside, lambda temporary: temporary.write_bytes(names))
+    publish(style_file, lambda temporary: temporary.write_bytes(style.qml.encode()))

@@ -193,7 +193,9 @@ def _write(
     answered: Answered,
 ) -> None:
     answer = answer[(slice(None), *waiting.inside)]
-    rasters = {"classes": numbers[answer[:1]], "probability": answer[1:2], "scores": answer[2:]}
+    # a score of 0 would read as no data: a class that is next to impossible has 1 of 255
+    scores = np.maximum(answer[2:], 1)
+    rasters = {"classes": numbers[answer[:1]], "probability": answer[1:2], "scores": scores}
     for name, sink in zip(names, sinks, strict=True):
         values = rasters[name]
         sink.write(waiting.part, np.where(waiting.keep, values, np.uint8(sink.nodata)))

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Precision = Literal["auto", "fp32", "bf16"]
 Wanted = Literal["class", "top1", "all"]
-Augmentation = Literal["none", "flips", "rotations"]
+Views = Literal["none", "flips", "rotations"]
 """Views of a patch whose probabilities are averaged: itself, its 4 flips, or its 8 flips and turns."""
 
 _VIEWS: dict[str, tuple[tuple[int, bool], ...]] = {
@@ -226,7 +226,7 @@ class Segmenter:
         *,
         card: ModelCard,
         device: str,
-        augmentation: Augmentation = "none",
+        augmentation: Views = "none",
         batch: int = 1,
     ) -> None:
         self.card = card
@@ -237,7 +237,7 @@ class Segmenter:
         """Patches given to the network at once; every batch is filled up to it."""
         self.head = np.array([card.head_classes.index(name) for name in card.classes_won], dtype=np.uint8)
         """Head index of each class that may win."""
-        self.augmentation: Augmentation = augmentation
+        self.augmentation: Views = augmentation
         self.members = tuple(members)
         """The networks made ready."""
         self._views = _VIEWS[augmentation]
@@ -256,7 +256,7 @@ class Segmenter:
         *,
         device: str = "cpu",
         precision: Precision = "auto",
-        augmentation: Augmentation = "none",
+        augmentation: Views = "none",
         batch: int = 1,
     ) -> Segmenter:
         """Return a network made ready; the one given is left as it is.

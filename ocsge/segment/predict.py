@@ -17,16 +17,15 @@ import time
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from ocsge.class_numbers import numbered_classes
 from ocsge.errors import DataError, ParameterError
-from ocsge.products.confusion import SUFFIX as CONFUSION_SUFFIX
 from ocsge.products.cosia import VECTOR_NUMBERING
-from ocsge.publish import file_sha256, json_bytes, publish
+from ocsge.publish import file_sha256, json_bytes
 from ocsge.rules import load_rules
 from ocsge.run import run, usable_cores
 from ocsge.segment.area import read_area
@@ -42,10 +41,12 @@ from ocsge.segment.dalle_job import (
     make_dalle,
 )
 from ocsge.segment.dalle_run import DalleWork
-from ocsge.segment.inference import Augmentation, Precision, choose_device, choose_precision
+from ocsge.segment.inference import Precision, Views, choose_device, choose_precision
+from ocsge.segment.model_confusion import write_confusion
 from ocsge.segment.networks import build_network
 from ocsge.segment.published import card_for
 from ocsge.segment.tiling import PatchGrid, common_window, dalles_of
+from ocsge.segment.worker_gpus import WorkerGpus
 from ocsge.store import code_version
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class Segmented:
     area_km2: float
     """Ground answered, kept dalles included."""
     seconds: float
+    warning: str = ""
+    """What the user should look at; nothing else stopped."""
 
     @property
     def model(self) -> ModelCard:
@@ -110,7 +113,7 @@ def segment_imagery(
     batch: int | None = None,
     precision: Precision = "auto",
     device: str = "auto",
-    augmentation: Augmentation = "none",
+    augmentation: Views = "none",
     probability: bool = False,
     scores: bool = False,
     vector: bool = False,
@@ -145,7 +148,7 @@ def segment_imagery(
     vector
         Whether to draw the polygons of each dalle.
     jobs
-        Worker processes, each with its model; on GPUs, one takes the next GPU.
+        Worker processes, each with its model; with ``cuda``, each keeps a GPU as long as it lives.
     threads
         Patches that a process answers at once on a CPU; by default the cores are shared among the processes.
     shard
@@ -199,7 +202,7 @@ def segment_imagery(
     ]
     ours = _part(items, shard)
     make_folder(out / CLASSES)
-    _write_confusion(cards, table, rules, out)
+    warning = write_confusion(cards, table, rules, out / CLASSES)
     done = _run_all(ours, jobs=jobs, progress=progress)
     return _segmented(
         done,
@@ -210,6 +213,7 @@ def segment_imagery(
         precision=options.precision,
         area_km2=sum(one["pixels"] for one in done) * imagery.grid.pixel_area_m2 / 1e6,
         seconds=time.monotonic() - started,
+        warning=warning,
     )
 
 
@@ -333,11 +337,12 @@ def _run_all(
     items: list[DalleJob], *, jobs: int, progress: Callable[[str, int, int], None] | None
 ) -> list[dict[str, Any]]:
     if jobs > 1 and len(items) > 1:
-        if items[0].device == "cuda":
-            count = torch.cuda.device_count()
-            items = [replace(item, device=f"cuda:{position % count}") for position, item in enumerate(items)]
         report = None if progress is None else lambda done, total: progress("segmenting", done, total)
-        return run("segment", items, make_dalle, jobs=min(jobs, len(items)), on_done=report)
+        with TemporaryDirectory(prefix="ocsge-workers-") as folder:
+            if items[0].device == "cuda":
+                gpus = WorkerGpus(Path(folder), workers=min(jobs, len(items)), gpus=torch.cuda.device_count())
+                items = [replace(item, gpus=gpus) for item in items]
+            return run("segment", items, make_dalle, jobs=min(jobs, len(items)), on_done=report)
     done = []
     for position, item in enumerate(items):
         shown = f"dalle {position + 1} of {len(items)}"
@@ -347,28 +352,3 @@ def _run_all(
 
 def _of_kind(out: Path, done: Sequence[Mapping[str, Any]], kind: str) -> tuple[Path, ...]:
     return tuple(out / kind / f"{one['dalle']}.tif" for one in done if kind in one["files"])
-
-
-def _write_confusion(cards: Sequence[ModelCard], table: ClassTable, rules: Rules, out: Path) -> None:
-    """Write the confusion matrix of the model beside the folder of its rasters, numbered as they are."""
-    path = out / f"{CLASSES}{CONFUSION_SUFFIX}"
-    stated = cards[0].confusion if len(cards) == 1 else None
-    if stated is None or table.numbering is None:
-        path.unlink(missing_ok=True)  # that of another model
-        return
-    names = {number: c.name for c, number in numbered_classes(rules, stated["numbering"])}
-    numbers = {c.name: number for c, number in numbered_classes(rules, table.numbering)}
-    counts = np.array(stated["counts"], dtype=np.int64)
-    seen = [
-        at
-        for at, number in enumerate(stated["classes"])
-        if (counts[at].any() or counts[:, at].any()) and names[number] in numbers
-    ]
-    matrix = {
-        **{name: value for name, value in stated.items() if name in {"source", "design_effect"}},
-        "model": cards[0].name,
-        "numbering": table.numbering,
-        "classes": [numbers[names[stated["classes"][at]]] for at in seen],
-        "counts": counts[np.ix_(seen, seen)].tolist(),
-    }
-    publish(path, lambda temporary: temporary.write_bytes(json_bytes(matrix)))

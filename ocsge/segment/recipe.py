@@ -14,11 +14,12 @@ from ocsge.segment.augmentation import Augmentation
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ocsge.segment.inference import Precision
+
 Schedule = Literal["cosine", "one_cycle"]
 """How the learning rate goes. ``cosine``: a short linear rise, then half a cosine down. ``one_cycle``: a third of the
 way up, two thirds down to a ten-thousandth (Smith and Topin, 2018)."""
 
-Precision = Literal["auto", "fp32", "bf16"]
 """Numbers of the network's products; ``auto`` is bf16 where the hardware multiplies it, else fp32."""
 
 _WARM_UP = {"cosine": 0.05, "one_cycle": 0.3}

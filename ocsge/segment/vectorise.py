@@ -7,7 +7,7 @@ nor overlap.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import geopandas as gpd
@@ -244,7 +244,14 @@ def vectorise(
     """
     record = place.with_name(f"{place.name}.json")
     files = (place.with_name(f"{place.name}.gpkg"), place.with_name(f"{place.name}.parquet"))
-    made_of = json_bytes({"raster_sha256": sha256, "tolerance_m": tolerance_m, "code": code_version()})
+    made_of = json_bytes(
+        {
+            "raster_sha256": sha256,
+            "tolerance_m": tolerance_m,
+            "classes": [asdict(c) for c in classes],
+            "code": code_version(),
+        }
+    )
     if record.is_file() and record.read_bytes() == made_of and all(file.is_file() for file in files):
         return files
     record.unlink(missing_ok=True)
