@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _HELD: dict[Path, tuple[int, FileLock]] = {}
 """Place that this process holds in each run."""
 
+_PAUSE_S = 0.125
 _PATIENCE_S = 60.0
 """How long a place may take to be free: a worker that dies holds its own for a moment more."""
 
@@ -55,5 +56,5 @@ class WorkerGpus:
                 except Timeout:
                     continue
                 return place, lock
-            time.sleep(0.1)
+            time.sleep(_PAUSE_S)
         raise DataError(f"{self.folder}: all {self.workers} workers of the run hold a GPU; run again with fewer --jobs")
