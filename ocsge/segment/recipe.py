@@ -20,8 +20,6 @@ Schedule = Literal["cosine", "one_cycle"]
 """How the learning rate goes. ``cosine``: a short linear rise, then half a cosine down. ``one_cycle``: a third of the
 way up, two thirds down to a ten-thousandth (Smith and Topin, 2018)."""
 
-"""Numbers of the network's products; ``auto`` is bf16 where the hardware multiplies it, else fp32."""
-
 _WARM_UP = {"cosine": 0.05, "one_cycle": 0.3}
 _FIRST = 1 / 25
 _LAST = {"cosine": 1e-2, "one_cycle": 1e-4}
@@ -77,7 +75,7 @@ class Recipe:
     """How patches are changed."""
 
     precision: Precision = "auto"
-    """Numbers of the products."""
+    """Numbers of the network's products; ``auto`` is bf16 where the hardware multiplies it, else fp32."""
 
     seed: int = 0
     """What chance starts from: the same seed, data and machine give the same weights."""

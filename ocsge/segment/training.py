@@ -22,6 +22,7 @@ from ocsge.segment.checkpoint import save_model
 from ocsge.segment.inference import choose_device
 from ocsge.segment.losses import segmentation_loss
 from ocsge.segment.metrics import Scores
+from ocsge.segment.model_card import HEIGHT_BANDS
 from ocsge.segment.networks import build_network
 from ocsge.segment.recipe import Recipe
 from ocsge.segment.scoring import Normaliser, patch_matrices, uses_bf16
@@ -52,7 +53,6 @@ WEIGHTS = "model.safetensors"
 STRIDE = 32
 """The side of what a network learns from is a multiple of it."""
 
-_ELEVATION = frozenset({"elevation", "mns", "mnt"})
 _AHEAD = 2
 
 
@@ -236,7 +236,7 @@ def _shown(
     samples: Samples, card: ModelCard, recipe: Recipe, *, epoch: int
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
     """Yield the batches of an epoch; a thread reads and changes those to come."""
-    imagery = tuple(band not in _ELEVATION for band in card.bands)
+    imagery = tuple(band not in HEIGHT_BANDS for band in card.bands)
     order = np.tile(np.arange(len(samples)), recipe.repeat)
     np.random.default_rng((recipe.seed, epoch)).shuffle(order)
 
