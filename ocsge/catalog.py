@@ -354,6 +354,11 @@ def embedded_communes() -> tuple[str, ...]:
     return tuple(code for row in _embedded() for code in _texts(row["communes"]))
 
 
+def embedded_credits() -> dict[str, str]:
+    """Return the credit of each shipped file that is no delivery of its product, by the digest of the file."""
+    return {str(row["sha256"]): str(row["credit"]) for row in _embedded() if "credit" in row}
+
+
 def _texts(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import shapely
 
-from ocsge.catalog import load_catalog
+from ocsge.catalog import embedded_credits, load_catalog
 from ocsge.store import artefact_key, code_version
 
 if TYPE_CHECKING:
@@ -169,13 +169,21 @@ def losses_of(reports: Iterable[ReadReport]) -> tuple[str, ...]:
 
 
 def credit_of(sources: Sequence[Source], classes: ClassEvidence | None) -> str:
-    """Return the credit line of the sources and of the class raster or polygons: each product once, with editions."""
+    """Return the credit line of the sources and of the class raster or polygons: each product once, with editions.
+
+    A shipped file that was generated, and a class raster that names its model, are no product of IGN and do not say so.
+    """
     credits_ = {product.product: product.credit for product in load_catalog().products}
+    generated = embedded_credits()
     editions: dict[str, set[str]] = {}
     for source in sources:
-        if source.product in credits_:
+        if source.sha256 in generated:
+            editions.setdefault(generated[source.sha256], set())
+        elif source.product in credits_:
             editions.setdefault(credits_[source.product], set()).update(filter(None, [source.edition]))
-    if classes is not None:
+    if classes is not None and classes.model:
+        editions.setdefault(f"Classes du sol : modèle {classes.model}", set())
+    elif classes is not None:
         editions.setdefault(credits_["cosia_raster" if classes.tiles else "cosia_vector"], set())
     return " ; ".join(
         f"{credit} (édition {', '.join(sorted(dates))})" if dates else credit for credit, dates in editions.items()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 from small_commune import CODE, SIDE, Bench, X, Y, buildings, communes, write, write_raster
@@ -105,6 +106,14 @@ def test_the_true_stock_lies_inside_the_interval(shipped: Demonstration) -> None
     low, high = shipped.interval_ha
     assert low < shipped.true_stock_ha < high
     assert shipped.covered
+
+
+def test_what_was_generated_is_credited_to_nobody_else(shipped: Demonstration) -> None:
+    (package,) = shipped.derivation.version.rglob("*.gpkg")
+    credit = str(pyogrio.read_info(package, layer=0)["layer_metadata"])
+    assert "générées par ocsge" in credit
+    assert "Classes du sol : modèle" in credit
+    assert "IGN" not in credit
 
 
 def test_the_interval_says_something(shipped: Demonstration) -> None:

@@ -125,15 +125,18 @@ def write(frames: dict[str, gpd.GeoDataFrame], path: Path) -> None:
         )
 
 
-def list_shipped(index: Path, path: Path, *, communes: list[str]) -> None:
-    """Write a shipped file, its communes and its digest into the index, in the place of what was said of it."""
+def list_shipped(index: Path, path: Path, *, communes: list[str], credit: str | None = None) -> None:
+    """Write a shipped file, its communes and its digest into the index, in the place of what was said of it.
+
+    A ``credit`` is that of a file which is no delivery of its product.
+    """
     rows = json.loads(index.read_text(encoding="utf-8"))["files"] if index.is_file() else []
     name = path.relative_to(index.parent).as_posix()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     rows = [row for row in rows if row["file"] != name]
-    rows.append({"file": name, "communes": communes, "sha256": digest})
+    rows.append({"file": name, "communes": communes, "sha256": digest} | ({"credit": credit} if credit else {}))
     rows.sort(key=lambda row: row["file"])
-    index.write_text(json.dumps({"files": rows}, indent=1) + "\n", encoding="utf-8")
+    index.write_text(json.dumps({"files": rows}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main() -> None:

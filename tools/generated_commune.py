@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CODE, NOM = "12999", "Ortho-la-Démonstration"
+CREDIT = "Couches générées par ocsge pour sa démonstration : aucune donnée réelle"
 EPSG = 2154
 AT_SEA = (200_000.0, 6_380_000.0)
 """South-west corner of the generated commune, in the Bay of Biscay."""
@@ -155,7 +156,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
     arguments = parser.parse_args()
     write_commune(commune_of(SEED), arguments.folder)
-    list_shipped(arguments.folder.parent / "index.json", arguments.folder / "commune.gpkg", communes=[CODE])
+    list_shipped(
+        arguments.folder.parent / "index.json", arguments.folder / "commune.gpkg", communes=[CODE], credit=CREDIT
+    )
     for path in sorted(arguments.folder.iterdir()):
         print(f"{path.name}: {path.stat().st_size:,} bytes")
 
