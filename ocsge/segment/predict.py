@@ -167,9 +167,7 @@ def segment_imagery(
     """
     started = time.monotonic()
     paths = (weights,) if isinstance(weights, Path) else tuple(weights)
-    cards = _cards(paths, cards, imagery)
-    device = choose_device(device)
-    rules = rules or load_rules()
+    cards, device, rules = _cards(paths, cards, imagery), choose_device(device), rules or load_rules()
     table = class_table(cards[0], rules)
     ground, digest = (None, "") if area is None else read_area(area, epsg=imagery.grid.epsg)
     options = Options(
@@ -185,7 +183,6 @@ def segment_imagery(
     )
     _check_patches(cards, options)
     made_of = _made_of(paths, cards, table, options)
-    drawing = _drawing(rules) if vector else None
     items = [
         DalleJob(
             work=work,
@@ -196,7 +193,7 @@ def segment_imagery(
             threads=threads or max(1, usable_cores() // jobs),
             options=options,
             made_of=json.dumps({**made_of, **_read_from(work)}, sort_keys=True),
-            vector=drawing,
+            vector=_drawing(rules) if vector else None,
         )
         for work in _works(imagery, ground, table, "+".join(card.name for card in cards), options)
     ]
