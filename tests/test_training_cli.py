@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from ocsge.cli import main
+from ocsge.cli import main, training
 from ocsge.products.confusion import read_confusion
 from ocsge.rules import load_rules
 from ocsge.segment.checkpoint import load_model
+from ocsge.segment.evaluation import Evaluation
 from ocsge.segment.model_card import read_card
 from ocsge.segment.published import published_models
 from tests.generated_patches import red_squares, write_plain, write_raster
@@ -291,3 +292,13 @@ def test_flair_hub_elevation_enters_as_surface_and_height(tmp_path: Path) -> Non
     assert card.mean[4] == pytest.approx(100, abs=2)
     assert card.mean[5] == pytest.approx(0, abs=2)
     assert run("evaluate", out / "model.safetensors", tmp_path / "hub", "--out", tmp_path / "r", "--device", "cpu") == 0
+
+
+@pytest.mark.parametrize(("right", "weak"), [(90, False), (40, True)])
+def test_a_weak_model_is_called_weak(right: int, weak: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = 100 - right
+    counts = np.array([[right, wrong], [wrong, right]])
+    judged = Evaluation("m", ("sombre", "clair"), ("a", "b"), np.stack([counts, counts]), "by hand")
+    training._print(judged)
+    # 90 right of 110 in either class; 40 of 160
+    assert ("this model is weak" in capsys.readouterr().err) is weak

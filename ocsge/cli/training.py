@@ -11,6 +11,7 @@ import click
 from ocsge.cli.given import refuse_given
 from ocsge.cli.options import FILE, FOLDER, NEW_FOLDER, THREADS
 from ocsge.cli.printing import number, progress
+from ocsge.cli.table_output import warn
 from ocsge.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ocsge.segment.labelled_folder import LabelledFolder
 
 _BANDS = ("rouge", "vert", "bleu", "infrarouge", "elevation", "mns", "mnt")
+_WEAK_MEAN_IOU = 0.5
+"""Mean IoU below which the matrix of a model is not to be trusted with a stock."""
 _FEWEST = click.IntRange(min=1)
 
 
@@ -286,6 +289,12 @@ def _print(evaluation: Evaluation) -> None:
         f"design effect {number(evaluation.design_effect, 0)}",
         highlight=False,
     )
+    if evaluation.scores.mean_iou < _WEAK_MEAN_IOU:
+        weak = (
+            "this model is weak: an interval made of its matrix tells the errors of the classes, not what a derivation "
+            "makes of them, and may be far from the true stock; see docs/uncertainty.md"
+        )
+        warn([weak])
 
 
 def _print_files(files: Sequence[Path]) -> None:
