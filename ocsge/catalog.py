@@ -30,7 +30,7 @@ from ocsge.territory import (
 from ocsge.vector_files import EXTENSIONS, VectorLayer, list_vector_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 __all__ = [
     "Catalog",
@@ -357,6 +357,26 @@ def embedded_communes() -> tuple[str, ...]:
 def embedded_credits() -> dict[str, str]:
     """Return the credit of each shipped file that is no delivery of its product, by the digest of the file."""
     return {str(row["sha256"]): str(row["credit"]) for row in _embedded() if "credit" in row}
+
+
+def credit_and_licence(source: Mapping[str, object], *, model: str | None = None) -> tuple[str | None, str | None]:
+    """Return the credit and the licence of a file of a provenance; None for what nobody stated.
+
+    A shipped file that was generated, and classes made by ``model``, are no product of IGN: they have no licence of it.
+    """
+    generated = embedded_credits().get(str(source.get("sha256")))
+    if generated is not None:
+        return generated, None
+    if model:
+        return f"Classes du sol : modèle {model}", None
+    products = {product.product: product for product in load_catalog().products}
+    product = products.get(str(source.get("product")))
+    return (product.credit, product.licence) if product else (None, None)
+
+
+def is_demonstration(digests: Iterable[object]) -> bool:
+    """Return whether one of the files of these sha256 is a shipped file that was generated."""
+    return not embedded_credits().keys().isdisjoint(map(str, digests))
 
 
 def _texts(value: object) -> list[str]:

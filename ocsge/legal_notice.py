@@ -5,6 +5,8 @@ NO_BUILDING_RULE = "L'évaluation de l'artificialisation n'est pas une règle de
 NOT_OFFICIAL = (
     "Chiffres dérivés de données publiques ; ils ne remplacent pas l'OCS GE de l'IGN et ne valent pas avis juridique."
 )
+DEMONSTRATION = "Démonstration : commune et données générées, aucune donnée réelle."
+"""Printed on what was made from a shipped file that was generated, in the place of ``NOT_OFFICIAL``."""
 TWO_MEASURES = (
     "La consommation d'ENAF et l'artificialisation nette sont deux mesures légales différentes : la première vient de "
     "fichiers fiscaux, la seconde de l'occupation du sol. Aucun taux de l'une ne s'applique à l'autre."

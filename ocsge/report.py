@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocsge import report_page as html
+from ocsge.catalog import is_demonstration
 from ocsge.flag_texts import flag_sentences
 from ocsge.french import NO_VALUE, agreed, hectares, number, typographic, years
-from ocsge.legal_notice import NO_BUILDING_RULE, NOT_OFFICIAL, TWO_MEASURES
+from ocsge.legal_notice import DEMONSTRATION, NO_BUILDING_RULE, NOT_OFFICIAL, TWO_MEASURES
 from ocsge.report_figures import read_figures
 from ocsge.styles import GAIN, LOSS
 from ocsge.table_files import is_null
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from ocsge.report_figures import ReportFigures
 
-NOTICES = (NO_BUILDING_RULE, NOT_OFFICIAL)
 _LIMITS = (
     "Les bornes ne portent que sur les usages par défaut, non sur les autres choix (tracé de la zone construite…).",
     "Un flux compare ce que disent les données de deux années : une correction des données y compte aussi.",
@@ -73,6 +73,8 @@ def local_report(
 
 
 def _summary(found: ReportFigures) -> Iterator[str]:
+    if is_demonstration(found.sources["sha256"]):
+        yield html.paragraph(DEMONSTRATION, kind="note")
     yield html.paragraph("Éléments chiffrés pour le rapport triennal local (art. R.2231-1 du CGCT).")
     yield html.heading("L'essentiel")
     yield html.paragraph(_sentence(found), kind="lead")
@@ -279,10 +281,11 @@ def _grouped(sources: pd.DataFrame) -> pd.DataFrame:
     return joined
 
 
-def _limits(found: ReportFigures) -> Iterator[str]:  # noqa: ARG001  (every section takes the figures)
+def _limits(found: ReportFigures) -> Iterator[str]:
     yield html.heading("Limites")
     yield html.bullets(_LIMITS)
-    for text in NOTICES:
+    of_data = DEMONSTRATION if is_demonstration(found.sources["sha256"]) else NOT_OFFICIAL
+    for text in (NO_BUILDING_RULE, of_data):
         yield html.paragraph(typographic(text), kind="note")
 
 

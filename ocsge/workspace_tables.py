@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import geopandas as gpd
 import pandas as pd
 
-from ocsge.catalog_schema import load_catalog
+from ocsge.catalog import credit_and_licence
 from ocsge.errors import DataError, ParameterError
 from ocsge.pixel_sums import FLOW_CONDITIONS, PIXELS_PER_HECTARE, STOCK_CONDITIONS, open_duckdb, sums_where
 from ocsge.table_schema import KEYS
@@ -211,7 +211,6 @@ def read_sources(version: Path, *, communes: Sequence[str] | None = None) -> pd.
     Columns ``SOURCE_COLUMNS``: ``years`` is the millésime, or the pair of millésimes, ``communes`` the number of
     communes made from it; the others are text.
     """
-    products = {product.product: product for product in load_catalog().products}
     chosen = None if communes is None else {check_commune_code(code) for code in communes}
     rows = []
     for path in partition_files(version, "runs", RUN):
@@ -220,8 +219,7 @@ def read_sources(version: Path, *, communes: Sequence[str] | None = None) -> pd.
             continue
         run = json.loads(path.read_text(encoding="utf-8"))
         for source in (*run.get("sources", ()), *_class_files(run.get("classes"))):
-            product = products.get(source.get("product"))
-            credit, licence = (product.credit, product.licence) if product else (None, None)
+            credit, licence = credit_and_licence(source, model=source.get("model"))
             of_run = {"commune_code": described.commune_code, "years": described.years}
             rows.append({**source, **of_run, "credit": credit, "licence": licence})
     *columns, counted = SOURCE_COLUMNS
@@ -235,7 +233,8 @@ def _class_files(classes: Mapping[str, Any] | None) -> list[dict[str, object]]:
     if classes is None:
         return []
     pairs = zip(classes.get("files", ()), classes.get("sha256", ()), strict=False)
-    return [{"layer": "classes", "file": file, "sha256": sha256} for file, sha256 in pairs]
+    model = classes.get("model")
+    return [{"layer": "classes", "file": file, "sha256": sha256, "model": model} for file, sha256 in pairs]
 
 
 def _some_files(version: Path, name: str, communes: Sequence[str] | None) -> list[Path]:

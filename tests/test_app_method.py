@@ -9,6 +9,8 @@ from village import CODE, LAST
 
 from app.results import Results
 from app.ui import method
+from ocsge.catalog import embedded_credits
+from ocsge.legal_notice import DEMONSTRATION
 from ocsge.rules import load_rules
 
 if TYPE_CHECKING:
@@ -58,6 +60,28 @@ def test_sources_are_those_of_the_provenance_with_their_credit(village_pair: Der
     assert files["batiment.gpkg"][3] == "IGN – BD TOPO®"
     assert "Licence Ouverte" in files["batiment.gpkg"][4]
     assert method.source_rows({}) == []
+
+
+def test_a_generated_file_and_the_classes_of_a_model_are_not_credited_to_ign() -> None:
+    digest, credit = next(iter(embedded_credits().items()))
+    shipped = {"product": "bd_topo_v3", "file": "commune.gpkg", "sha256": digest}
+    run = {"sources": [shipped], "classes": {"files": ["classes.tif"], "model": "m1"}}
+    rows = {row[2]: row for row in method.source_rows(run)}
+    assert rows["commune.gpkg"][3:] == (credit, "")
+    assert rows["classes.tif"][3] == "Classes du sol : modèle m1"
+    assert method.of_demonstration(run)
+    assert not method.of_demonstration({"sources": [{**shipped, "sha256": "ff"}]})
+    assert not method.of_demonstration({})
+
+
+def test_the_pages_say_that_a_commune_is_a_demonstration(
+    village_pair: Derivation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = next(iter(embedded_credits()))
+    told = {**Results(village_pair.version).provenance(CODE, LAST), "sources": [{"sha256": digest}]}
+    monkeypatch.setattr(Results, "provenance", lambda *_, **__: told)
+    for page in ("methode", "synthese"):
+        assert [block.value for block in opened(village_pair, monkeypatch, page).warning] == [DEMONSTRATION]
 
 
 def test_hostile_texts_of_rules_and_files_are_shown_not_run() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -13,10 +14,13 @@ from click.testing import CliRunner
 from village import CODE, FIRST, LAST
 
 from ocsge import report_figures
+from ocsge.catalog import embedded_credits
 from ocsge.cli.report import report as report_command
 from ocsge.errors import DataError, ParameterError
 from ocsge.flag_texts import FLAGS_FR, flag_sentences
+from ocsge.french import typographic
 from ocsge.imports import import_file
+from ocsge.legal_notice import DEMONSTRATION, NOT_OFFICIAL
 from ocsge.report import local_report
 from ocsge.report_page import Html, bars, bullets, figure, paragraph, picture, table
 from ocsge.rules import load_rules
@@ -122,6 +126,29 @@ def test_the_report_says_method_sources_limits_and_notice(village_pair: Derivati
         assert words in text
     assert load_rules().fingerprint[:12] in text
     assert str(workspace_of(village_pair)) not in text
+
+
+def test_a_generated_commune_is_called_a_demonstration_and_a_real_one_is_not(
+    village_pair: Derivation, tmp_path: Path
+) -> None:
+    real = local_report(workspace_of(village_pair), commune=CODE)
+    assert typographic(DEMONSTRATION) not in real
+    assert typographic(NOT_OFFICIAL) in real
+    workspace = tmp_path / "w"
+    shutil.copytree(workspace_of(village_pair), workspace, symlinks=True)
+    digest, credit = next(iter(embedded_credits().items()))
+    for path in workspace.glob("versions/*/runs/*/*/run.json"):
+        run = json.loads(path.read_text(encoding="utf-8"))
+        run["sources"] = [{**source, "sha256": digest} for source in run["sources"]]
+        run["classes"]["model"] = "m1"
+        path.chmod(0o644)
+        path.write_text(json.dumps(run), encoding="utf-8")
+    text = local_report(workspace, commune=CODE)
+    assert text.count(typographic(DEMONSTRATION)) == 2
+    for words in (credit, "Classes du sol : modèle m1"):
+        assert words in text
+    for words in (typographic(NOT_OFFICIAL), "IGN – BD TOPO®", "Licence Ouverte"):
+        assert words not in text
 
 
 def test_without_enaf_the_report_says_so_and_with_it_lays_it_out(village_pair: Derivation, tmp_path: Path) -> None:

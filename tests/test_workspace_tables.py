@@ -11,6 +11,7 @@ import pytest
 
 import ocsge
 from benchmarks.table_partitions import make_workspace
+from ocsge.catalog import embedded_credits
 from ocsge.derive import derive
 from ocsge.errors import DataError, ParameterError
 from ocsge.tables import STOCK, require
@@ -139,6 +140,19 @@ def test_the_files_of_a_class_raster_are_sources_too(tmp_path: Path) -> None:
     path.write_text(json.dumps({"key": "k", "classes": {"files": ["a.tif"], "sha256": ["ff"]}}), encoding="utf-8")
     sources = read_sources(current_version(copy))
     assert sources[["layer", "file", "sha256"]].to_numpy().tolist() == [["classes", "a.tif", "ff"]]
+
+
+def test_a_generated_file_and_the_classes_of_a_model_have_their_own_credit(tmp_path: Path) -> None:
+    copy = make_workspace(tmp_path / "w", CODES[:1], YEARS[:1], polygons=2)
+    (path,) = current_version(copy).glob("runs/*/*/run.json")
+    digest, credit = next(iter(embedded_credits().items()))
+    shipped = {"layer": "batiment", "product": "bd_topo_v3", "file": "commune.gpkg", "sha256": digest}
+    classes = {"files": ["a.tif"], "sha256": ["ff"], "model": "m1"}
+    path.chmod(0o644)
+    path.write_text(json.dumps({"key": "k", "sources": [shipped], "classes": classes}), encoding="utf-8")
+    sources = read_sources(current_version(copy)).set_index("layer")
+    assert sources["credit"].to_dict() == {"batiment": credit, "classes": "Classes du sol : modèle m1"}
+    assert sources["licence"].isna().all()
 
 
 def test_what_is_not_there_is_one_clear_line(workspace: Path, tmp_path: Path) -> None:

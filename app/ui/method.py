@@ -10,6 +10,7 @@ import pandas as pd
 
 from app.ui.french import NO_VALUE, number, typographic, with_unit
 from app.ui.texts import CONFIDENCE
+from ocsge.catalog import credit_and_licence, is_demonstration
 from ocsge.catalog_schema import load_catalog
 from ocsge.styles import ARTIF_STATES
 from ocsge.threshold_drawing import threshold_sentence, threshold_svg
@@ -154,17 +155,22 @@ def source_rows(run: Mapping[str, Any]) -> list[tuple[str, str, str, str, str]]:
     run
         Provenance of a commune at a millésime, ``run.json``.
     """
-    products = {product.product: product for product in load_catalog().products}
+    titles = {product.product: product.title for product in load_catalog().products}
     found: dict[tuple[str, str, str, str, str], None] = {}
     for source in run.get("sources", ()):
-        product = products.get(source.get("product"))
-        told = (
-            (product.title, product.credit, product.licence) if product else (source.get("product") or NO_VALUE, "", "")
-        )
-        found[told[0], source.get("edition") or NO_VALUE, source.get("file") or NO_VALUE, told[1], told[2]] = None
-    for file in (run.get("classes") or {}).get("files", ()):
-        found["Image classée", NO_VALUE, file, "", ""] = None
+        product, edition, file = (source.get(name) or NO_VALUE for name in ("product", "edition", "file"))
+        credit, licence = credit_and_licence(source)
+        found[titles.get(product, product), edition, file, credit or "", licence or ""] = None
+    classes = run.get("classes") or {}
+    credit, _ = credit_and_licence({}, model=classes.get("model"))
+    for file in classes.get("files", ()):
+        found["Image classée", NO_VALUE, file, credit or "", ""] = None
     return list(found)
+
+
+def of_demonstration(run: Mapping[str, Any]) -> bool:
+    """Return whether a result was made from a generated file of the demonstration."""
+    return is_demonstration(source.get("sha256") for source in run.get("sources", ()))
 
 
 def _matrix_cell(rules: Rules, cover: str, usage: str) -> str:

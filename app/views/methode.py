@@ -9,7 +9,7 @@ import streamlit as st
 from app.ui import downloads, french, method, state
 from app.ui.law import rules_at, rules_of
 from ocsge.flag_texts import flag_sentences
-from ocsge.legal_notice import NO_BUILDING_RULE
+from ocsge.legal_notice import DEMONSTRATION, NO_BUILDING_RULE
 
 here = state.territory()
 run = here.results.provenance(here.code, here.millesime)
@@ -18,6 +18,8 @@ rules = of_result or rules_at()
 stock = here.stock_at(here.millesime)
 
 st.title("Méthode")
+if method.of_demonstration(run):
+    st.warning(DEMONSTRATION, icon=":material/science:")
 st.markdown(
     french.typographic(
         "Le sol est découpé en polygones ; chacun a une **couverture** et un **usage** de la nomenclature OCS GE. "

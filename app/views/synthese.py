@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import readings
-from app.ui import charts, codes, composition, downloads, french, state, texts
+from app.ui import charts, codes, composition, downloads, french, method, state, texts
 from app.ui.law import rules_at
-from ocsge.legal_notice import NO_BUILDING_RULE
+from ocsge.legal_notice import DEMONSTRATION, NO_BUILDING_RULE
 from ocsge.styles import CHANGE_LABELS
 
 if TYPE_CHECKING:
@@ -92,7 +92,10 @@ def drawn_table(title: str, table: pd.DataFrame, file: str) -> None:
     downloads.show(table, {"libelle": "Mesure", "area_ha": "Surface (ha)"}, f"{name}_{file}")
 
 
+demonstration = method.of_demonstration(run)
 st.title(f"{texts.markdown(here.nom)} ({here.code})")
+if demonstration:
+    st.warning(DEMONSTRATION, icon=":material/science:")
 st.markdown(texts.summary(here.nom, stock, flow, here.pair))
 key_figures()
 reservations()
@@ -105,5 +108,5 @@ st.caption(
 )
 st.divider()
 st.caption(texts.source_notice(stock, here.millesimes))
-st.caption(texts.NOT_OFFICIAL)
+st.caption(DEMONSTRATION if demonstration else texts.NOT_OFFICIAL)
 st.markdown(f"**{NO_BUILDING_RULE}**")
