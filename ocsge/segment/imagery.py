@@ -26,6 +26,7 @@ from ocsge.segment.black_borders import BlackBorder, black_border
 from ocsge.segment.elevation import elevation_bands, unknown_values
 from ocsge.segment.image_tiles import ImageTile, Product, place_image_tiles
 from ocsge.segment.model_card import HEIGHT_BANDS
+from ocsge.segment.shared_bands import check_shared_bands
 from ocsge.segment.tiling import common_window
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def open_imagery(
     card: ModelCard,
     assume_crs: int | None = None,
 ) -> Imagery:
-    """Return what a model reads from files or folders of tiles; nothing of the images is read yet.
+    """Return what a model reads from files or folders of tiles; of the images, a sample is read of RVB and IRC alone.
 
     Parameters
     ----------
@@ -127,7 +128,8 @@ def open_imagery(
     ParameterError
         A product that the model needs is not given, or one is given that it does not read.
     RasterError, CrsError
-        A file that cannot be used; see :func:`~ocsge.segment.image_tiles.place_image_tiles`.
+        A file that cannot be used; see :func:`~ocsge.segment.image_tiles.place_image_tiles`; products that do not
+        meet, or whose red and green differ.
     """
     given: dict[Product, Sequence[Path]] = {"rvb": _files(rvb), "irc": _files(irc)}
     if set(given["rvb"]) & set(given["irc"]):
@@ -148,6 +150,8 @@ def open_imagery(
     altitudes = _altitudes(
         {"elevation": _files(elevation), "mns": _files(mns), "mnt": _files(mnt)}, card, grid, assume_crs
     )
+    if len(placed) > 1:
+        check_shared_bands(placed["rvb"][1], placed["irc"][1])
     windows = [tile.window for mosaic in mosaics for tile in mosaic.tiles]
     row, col = min(w.row for w in windows), min(w.col for w in windows)
     whole = Window(
