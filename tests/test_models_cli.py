@@ -48,6 +48,17 @@ def test_list_names_every_model_with_bands_classes_and_figures() -> None:
     assert "no" in line.split()
 
 
+@pytest.mark.parametrize("columns", ["80", "40"])
+def test_list_cuts_no_name_and_no_figure_on_a_narrow_terminal(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = run("list").output
+    for name, published in published_models().items():
+        (line,) = [line for line in shown.splitlines() if name in line.split() or f"│ {name} " in line]
+        assert ("no" if published.unsupported else "yes") in line
+        assert str(len(published.card.classes_won)) in line
+    assert "…" not in shown
+
+
 def test_show_gives_what_a_reader_checks() -> None:
     shown = run("show", RGB).output
     for fact in (

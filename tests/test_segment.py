@@ -18,7 +18,7 @@ import shapely
 from ortho_scenes import FLAIR_CLASSES, card_of, renamed, textured, varied_model, write_image
 
 from benchmarks.measure import measured
-from ocsge.errors import DataError, OutputError, ParameterError
+from ocsge.errors import DataError, OutputError, ParameterError, RasterError
 from ocsge.products.confusion import confusion_beside, read_confusion
 from ocsge.products.cosia import class_strips, place_tiles, raster_files
 from ocsge.rules import load_rules
@@ -194,10 +194,11 @@ def test_only_patches_that_meet_the_area_are_answered(
     assert len(done.rasters) == 1
 
 
-def test_an_area_far_away_leaves_nothing_to_answer(four_dalles: Path, model: Path, tmp_path: Path) -> None:
+def test_an_area_far_away_is_refused(four_dalles: Path, model: Path, tmp_path: Path) -> None:
     area = tmp_path / "area.gpkg"
     gpd.GeoDataFrame(geometry=[shapely.box(0, 6e6, 10, 6e6 + 10)], crs=2154).to_file(area)
-    assert segmented(four_dalles, model, tmp_path / "out", area=area).rasters == ()
+    with pytest.raises(RasterError, match=r"area\.gpkg: the area meets none of the imagery"):
+        segmented(four_dalles, model, tmp_path / "out", area=area)
 
 
 def test_a_second_run_keeps_what_is_there_and_a_changed_input_or_option_makes_it_again(

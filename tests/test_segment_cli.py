@@ -13,12 +13,14 @@ import shapely
 from ortho_scenes import card_of, textured, varied_model, write_image
 
 from ocsge.cli import main
+from ocsge.resources import shipped_directory
 from ocsge.segment.imagery import open_imagery
 from ocsge.segment.predict import segment_imagery
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+ORTHO = shipped_directory("data_catalog") / "embedded" / "ortho"
 QUICK = ("--patch", "128", "--halo", "32", "--threads", "1", "--device", "cpu")
 
 
@@ -134,17 +136,45 @@ def test_an_area_and_polygons_are_two_more_options(
         assert dataset.shape == (50, 50)
 
 
-def test_an_area_beside_the_imagery_says_that_there_is_nothing(
+def test_an_area_beside_the_imagery_is_refused_in_one_line(
     rvb: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     area = tmp_path / "area.gpkg"
     imaged = shapely.box(769_999, 6_279_970, 770_030, 6_280_001)
     corner = shapely.box(770_000, 6_279_900, 770_040, 6_280_010).difference(imaged)
     gpd.GeoDataFrame(geometry=[corner], crs=2154).to_file(area)
-    assert run("--rvb", rvb, "--model", model, "--out", tmp_path / "out", "--area", area, *QUICK) == 0
+    assert run("--rvb", rvb, "--model", model, "--out", tmp_path / "out", "--area", area, *QUICK) == 65
+    told = capsys.readouterr().err.strip()
+    assert f"{area}: the area meets none of the imagery" in told
+    assert "\n" not in told
+    assert not (tmp_path / "out" / "classes").exists()
+
+
+def test_imagery_without_data_and_a_shard_without_dalle_are_no_errors(
+    rvb: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    black = write_image(tmp_path / "black.tif", np.zeros((3, 40, 40), np.uint8))
+    assert run("--rvb", black, "--model", model, "--out", tmp_path / "black", *QUICK) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "0 dalle(s), 0.00 km²" in said
-    assert "Nothing to answer in 0770_6280." in said
+    assert "Nothing to answer in 0770_6280: the imagery holds no data there." in said
+    assert run("--rvb", rvb, "--model", model, "--out", tmp_path / "out", "--shard", "2/2", *QUICK) == 0
+    assert "0 dalle(s), 0.00 km²" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_shipped_model_is_asked_for_by_its_name_with_the_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crop = "--area", tmp_path / "area.gpkg"
+    place = gpd.GeoSeries([shapely.box(0, 0, 4, 4)], crs=2154)
+    with rasterio.open(ORTHO / "rvb.jp2") as dataset:
+        place = place.translate(dataset.bounds.left, dataset.bounds.bottom)
+    gpd.GeoDataFrame(geometry=place).to_file(crop[1])
+    files = ("--rvb", ORTHO / "rvb.jp2", "--irc", ORTHO / "irc.jp2", "--elevation", ORTHO / "hauteur.jp2")
+    assert run(*files, "--model", "demonstration", "--out", tmp_path / "out", *crop, *QUICK) == 0
+    told = capsys.readouterr()
+    assert "is a demonstration, made from generated scenes" in told.err
+    assert "1 dalle(s)" in told.out
 
 
 def test_a_crs_without_code_is_given_by_hand(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

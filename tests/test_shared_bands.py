@@ -22,13 +22,14 @@ def scene() -> np.ndarray:
     """Red, green, blue and infrared; the colours alike, as in a photograph."""
     common, own = textured(1, 90, 130).astype(float), textured(4, 90, 130, seed=1).astype(float)
     share = np.array([0.75, 0.75, 0.75, 0.4])[:, None, None]
-    return np.clip(share * common + (1 - share) * own, 1, 255).astype(np.uint8)
+    seen: np.ndarray = np.clip(share * common + (1 - share) * own, 1, 255).astype(np.uint8)
+    return seen
 
 
-def opened(folder: Path, rvb: np.ndarray, irc: np.ndarray, **placed: float) -> Imagery:
+def opened(folder: Path, rvb: np.ndarray, irc: np.ndarray, *, xmin: float = 770_000.0) -> Imagery:
     """Open two products whose files declare nothing."""
     one = write_image(folder / "rvb.tif", rvb, photometric="minisblack")
-    other = write_image(folder / "irc.tif", irc, photometric="minisblack", **placed)
+    other = write_image(folder / "irc.tif", irc, xmin=xmin, photometric="minisblack")
     return open_imagery([one], irc=[other], card=CARD)
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 MODEL = click.option("--model", help="Name of the model in the catalogue, for a file without a card.")
 
+_WIDEST = 500
+"""Columns of text beyond which a table is cut on any terminal."""
+
 
 def require_torch() -> None:
     """Raise when torch is not installed, and say how to install it.
@@ -63,6 +66,8 @@ def list_() -> None:
             "no" if published.unsupported else "yes",
         )
     console = Console()
+    whole = console.measure(table, options=console.options.update(width=_WIDEST)).maximum
+    console.width = max(console.width, whole)  # a name that is cut cannot be given to fetch
     console.print(table)
     console.print("R, V, B, I, E: rouge, vert, bleu, infrarouge, elevation. – : not read. Their files are not shipped.")
 

@@ -48,7 +48,7 @@ def _tiles(option: str, text: str) -> Callable[[Callable[..., Any]], Callable[..
     type=click.Path(dir_okay=False, path_type=Path),
     multiple=True,
     required=True,
-    help="Weights, with their card (.json) beside; repeat to average several models.",
+    help="Weights, with their card (.json) beside, or demonstration; repeat to average several models.",
 )
 @click.option("--name", "catalogue_name", help="Name in the catalogue of weights without a card (ocsge models list).")
 @click.option("--out", type=NEW_FOLDER, required=True, help="Folder of the results, a raster a dalle of 10 km.")
@@ -98,12 +98,14 @@ def segment(
     require_torch()
     from rich.console import Console
 
+    from ocsge.from_ortho import DEMONSTRATION, shipped_model
     from ocsge.segment.imagery import open_imagery
     from ocsge.segment.predict import segment_imagery
     from ocsge.segment.published import card_for
 
     if catalogue_name is not None and len(models) > 1:
         raise click.UsageError("--name: goes with one --model; give the others their card beside")
+    models = tuple(shipped_model() if str(path) == DEMONSTRATION else path for path in models)
     cards = [card_for(path, model=catalogue_name) for path in models]
     for card in cards:
         if card.demonstration:
@@ -132,7 +134,8 @@ def _print_segmented(console: Console, done: Segmented) -> None:
         highlight=False,
     )
     if done.skipped:
-        console.print(f"Nothing to answer in {', '.join(done.skipped)}.", highlight=False)
+        why = "" if done.rasters else ": the imagery holds no data there"
+        console.print(f"Nothing to answer in {', '.join(done.skipped)}{why}.", highlight=False)
     numbering = done.numbering or "its own classes, by position in the head"
     console.print(f"Classes numbered by {numbering}: {done.folder}", highlight=False, soft_wrap=True)
     for what, paths in (("Probabilities", done.probabilities), ("Scores", done.scores), ("Polygons", done.vectors)):

@@ -26,11 +26,11 @@ from ocsge.segment.black_borders import BlackBorder, black_border
 from ocsge.segment.elevation import elevation_bands, unknown_values
 from ocsge.segment.image_tiles import ImageTile, Product, place_image_tiles
 from ocsge.segment.model_card import HEIGHT_BANDS
-from ocsge.segment.shared_bands import check_shared_bands
+from ocsge.segment.shared_bands import check_shared_bands, overlaps
 from ocsge.segment.tiling import common_window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -85,6 +85,14 @@ class Imagery:
         return all(
             any(common_window(tile.window, window) is not None for tile in mosaic.tiles) for mosaic in self.mosaics
         )
+
+    def parts(self) -> Iterator[Window]:
+        """Yield the windows that together are covered by tiles of every product; they may overlap."""
+        if len(self.mosaics) == 1:
+            yield from (tile.window for tile in self.mosaics[0].tiles)
+        else:
+            first, second = self.mosaics
+            yield from (both for _, _, both in overlaps(first.tiles, second.tiles))
 
     def files(self, window: Window) -> list[tuple[str, Path]]:
         """Return the files that are looked at for a window, in order, each with the option that gives it."""

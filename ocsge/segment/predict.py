@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from ocsge.class_numbers import numbered_classes
-from ocsge.errors import DataError, ParameterError
+from ocsge.errors import DataError, ParameterError, RasterError
 from ocsge.products.cosia import VECTOR_NUMBERING
 from ocsge.publish import file_sha256, json_bytes
 from ocsge.rules import load_rules
 from ocsge.run import run, usable_cores
-from ocsge.segment.area import read_area
+from ocsge.segment.area import AreaPixels, read_area
 from ocsge.segment.class_rasters import ClassTable, class_table, make_folder, raster_kinds
 from ocsge.segment.dalle_job import (
     CLASSES,
@@ -162,6 +162,8 @@ def segment_imagery(
     ------
     ParameterError, DataError
         Options that cannot be used, models that cannot be averaged, weights that do not fit their card.
+    RasterError
+        When the area meets none of the imagery.
     OutputError
         When a result cannot be written.
     """
@@ -169,7 +171,7 @@ def segment_imagery(
     paths = (weights,) if isinstance(weights, Path) else tuple(weights)
     cards, device, rules = _cards(paths, cards, imagery), choose_device(device), rules or load_rules()
     table = class_table(cards[0], rules)
-    ground, digest = (None, "") if area is None else read_area(area, epsg=imagery.grid.epsg)
+    ground, digest = (None, "") if area is None else _ground(area, imagery)
     options = Options(
         patch_px=patch_px,
         halo_px=halo_px,
@@ -212,6 +214,19 @@ def segment_imagery(
         seconds=time.monotonic() - started,
         warning=warning,
     )
+
+
+def _ground(area: Path, imagery: Imagery) -> tuple[Area, str]:
+    """Return the area to answer and its digest; refuse one that the imagery does not meet."""
+    ground, digest = read_area(area, epsg=imagery.grid.epsg)
+    within = AreaPixels(ground.wkb, grid=imagery.grid)
+    if not any(within.meets(part) for part in imagery.parts()):
+        first = imagery.mosaics[0].tiles[0].path
+        raise RasterError(
+            f"{area}: the area meets none of the imagery ({first} and the other files given); give the tiles of its "
+            "ground"
+        )
+    return ground, digest
 
 
 def _part(items: list[DalleJob], shard: tuple[int, int]) -> list[DalleJob]:
