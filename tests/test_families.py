@@ -99,8 +99,10 @@ def test_a_card_that_contradicts_its_family_is_refused() -> None:
 
 def test_elevation_of_the_other_family_is_refused() -> None:
     card = published_model("FLAIR-INC_rgbie_15cl_resnet34-unet").card
+    bands = (*card.bands[:-1], "mns", "mnt")
+    six = {"mean": (*card.mean, 300.0), "std": (*card.std, 500.0)}
     with pytest.raises(DataError, match="elevation surface_and_height_m, where flair_inc has height_uint8_20cm"):
-        refuse_other_contract(replace(card, elevation="surface_and_height_m"))
+        refuse_other_contract(replace(card, bands=bands, elevation="surface_and_height_m", **six))
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)

@@ -122,7 +122,7 @@ def test_the_command_keeps_each_kind_and_says_how_many_communes(tmp_path: Path) 
     for kind, file in files.items():
         done = CliRunner().invoke(cli, ["import", kind, str(file), "--workspace", str(tmp_path / "w")])
         assert done.exit_code == 0, done.output
-        assert done.output.startswith(f"1 communes of {file.name} kept")
+        assert done.output.startswith(f"1 commune of {file.name} kept")
 
 
 def test_the_command_tells_the_identities_that_do_not_hold(tmp_path: Path) -> None:
