@@ -226,6 +226,7 @@ class _Borders:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, tile: ImageTile) -> BlackBorder | None:
+        """Return the black border of a tile, found now or before; None when it has none."""
         with self.lock:
             own = self.locks.setdefault(tile.path, threading.Lock())
         with own:

@@ -241,6 +241,7 @@ def _shown(
     np.random.default_rng((recipe.seed, epoch)).shuffle(order)
 
     def batch(first: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return the pixels and labels of the batch that begins at a place of the order."""
         shown = []
         for place in range(first, min(first + recipe.batch, len(order))):
             pixels, labels = samples.read(int(order[place]))
