@@ -123,11 +123,8 @@ def rerun(workspace: Path, page: str, repeat: int) -> Rerun:
     return Rerun(1000 * statistics.median(processor), 1000 * statistics.median(wall), max(specs, default=0) / 1000)
 
 
-def opened(browser: Browser, url: str, *, corners: int, timeout_s: float, listened: bool = True) -> Opened:
-    """Open a page cold; with ``corners``, wait until that many corners of triangles are drawn.
-
-    A frame of hundreds of megabytes exhausts the driver of the browser when it is ``listened`` to.
-    """
+def opened(browser: Browser, url: str, *, corners: int, timeout_s: float) -> Opened:
+    """Open a page cold; with ``corners``, wait until that many corners of triangles are drawn."""
     page = watched_page(browser)
     received: list[int] = []
 
@@ -135,8 +132,7 @@ def opened(browser: Browser, url: str, *, corners: int, timeout_s: float, listen
         """Count what the server sends."""
         websocket.on("framereceived", lambda content: received.append(len(content)))
 
-    if listened:
-        page.on("websocket", listen)
+    page.on("websocket", listen)
     began = time.perf_counter()
     page.goto(url)
     drawn = drawn_after_s(page, corners, timeout_s=timeout_s) if corners else 0.0
@@ -148,12 +144,12 @@ def opened(browser: Browser, url: str, *, corners: int, timeout_s: float, listen
     return Opened(ready, drawn, sum(received) / 1e6)
 
 
-def cold(url: str, *, repeat: int, corners: int = 0, timeout_s: float = 60, listened: bool = True) -> Opened:
+def cold(url: str, *, repeat: int, corners: int = 0, timeout_s: float = 60) -> Opened:
     """Return the medians of pages opened by fresh browsers."""
     found = []
     for _ in range(repeat):
         with chromium() as browser:
-            found.append(opened(browser, url, corners=corners, timeout_s=timeout_s, listened=listened))
+            found.append(opened(browser, url, corners=corners, timeout_s=timeout_s))
     ready, drawn, socket = (
         statistics.median(getattr(one, name) for one in found) for name in ("ready_s", "drawn_s", "socket_mb")
     )
@@ -193,8 +189,11 @@ def measure_naive(workspace: Path, polygons: int) -> list[Figure]:
     options += ["--browser.gatherUsageStats=false", "--server.fileWatcherType=none", "--server.maxMessageSize=4000"]
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "benchmarks" / "naive_map.py"), *options]
     with running([*command, "--", str(current_version(workspace) / place)], port) as server:
-        naive = cold(server.url, repeat=1, corners=CORNERS_OF_A_POLYGON * polygons, timeout_s=NAIVE_S, listened=False)
-    return [Figure(f"naive map of {polygons:,} polygons drawn, cold", naive.drawn_s, "s")]
+        naive = cold(server.url, repeat=1, corners=CORNERS_OF_A_POLYGON * polygons, timeout_s=NAIVE_S)
+    return [
+        Figure(f"naive map of {polygons:,} polygons drawn, cold", naive.drawn_s, "s"),
+        Figure("the same, over the websocket", naive.socket_mb, "MB"),
+    ]
 
 
 def measure_files(workspace: Path) -> list[Figure]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import shapely
 
+from app import places
 from app.places import bounds_of, commune_outline, place_of
 from app.results import Results
 from app.ui import maps, palettes
@@ -66,8 +67,15 @@ def decks(**changes: Any) -> list[Any]:
     return [*drawn, maps.flow_map("/f.geojson", "/p.geojson", palettes.flows(), frame(**changes))]
 
 
-def test_a_map_is_described_in_less_than_20_kb_with_every_class() -> None:
-    for deck in decks(aim=SQUARE):
+def ring(points: int, decimals: int) -> dict[str, Any]:
+    """Return a limit of as many points, written to as many decimals."""
+    turn = np.linspace(0, 2 * np.pi, points)
+    corners = np.column_stack([2.123456 + 0.1 * np.cos(turn), 44.123456 + 0.1 * np.sin(turn)]).round(decimals)
+    return {"type": "Polygon", "coordinates": [corners.tolist()]}
+
+
+def test_a_map_is_described_in_less_than_20_kb_with_every_class_and_the_longest_limits() -> None:
+    for deck in decks(outline=ring(places._OUTLINE_POINTS, 5), aim=ring(places._MOST_POINTS, places._DECIMALS)):
         assert len(deck.to_json().encode()) <= 20_000
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pydeck as pdk
 
 from app.ui import french
-from app.ui.maps import limit_layer, view_of
+from app.ui.maps import Map, limit_layer, view_of
 from app.ui.palettes import CIVIDIS, GAIN, LOSS, rgb
 from ocsge.figures import as_filed
 
@@ -182,7 +182,7 @@ def choropleth(
         auto_highlight=True,
     )
     own = [] if outline is None else [limit_layer(OWN, outline, GAIN, width_px=4)]
-    return pdk.Deck(
+    return Map(
         layers=[layer, *own],
         initial_view_state=view_of(bounds),
         map_provider=None,
