@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 NO_DATA_CLASS = "no data"
 """``cosia_class`` of the row that says how much of a zone is unknown."""
 
+SAMPLING_ALONE = "sampling error alone; supposes that the model errs here as where its matrix was sampled"
+"""``interval_holds`` of an area with an interval: its rates are those of other ground, and may not hold on this one."""
+
 MEASURED = Schema(
     "MEASURED",
     {
@@ -45,6 +48,7 @@ MEASURED = Schema(
         "share_pct": Column("float64", "%", nullable=True),
         "adjusted_m2": Column("float64", "m²", nullable=True),
         "ci95_m2": Column("float64", "m²", nullable=True),
+        "interval_holds": Column("text"),
         "no_interval": Column("text"),
     },
 )
@@ -66,6 +70,9 @@ class MeasuredRaster:
 
     confusion: Path | None
     """The confusion matrix used."""
+
+    samples: str
+    """Who sampled the matrix, where and when; empty without one."""
 
     warnings: tuple[str, ...]
     """What to know of the zones and of the raster, one line each."""
@@ -150,7 +157,14 @@ def measure_raster(
     warnings = [*read.warnings, *overlap_warning(tiles, grid=grid, window=window)]
     if empty := int((counts.pixels.sum(axis=1) + counts.no_data == 0).sum()):
         warnings.append(f"{zones}: {empty} zones hold no pixel centre; they are narrower than a pixel")
-    return MeasuredRaster(table=table, numbering=numbering, model=model, confusion=confusion, warnings=tuple(warnings))
+    return MeasuredRaster(
+        table=table,
+        numbering=numbering,
+        model=model,
+        confusion=confusion,
+        samples="" if matrix is None else matrix.source,
+        warnings=tuple(warnings),
+    )
 
 
 def _grid(path: Path, resolution_m: float | None) -> Grid:
@@ -217,6 +231,7 @@ def _rows(
         area, estimate = areas.get(number, 0.0), estimates.get(number, Estimate(reason=NO_MATRIX))
         if area or estimate.adjusted:
             share = 100 * area / total
-            yield zone, number, names[number], area, share, estimate.adjusted, estimate.ci95, estimate.reason
+            holds = "" if estimate.ci95 is None else SAMPLING_ALONE
+            yield zone, number, names[number], area, share, estimate.adjusted, estimate.ci95, holds, estimate.reason
     if no_data > 0 or total == 0:
-        yield zone, None, NO_DATA_CLASS, no_data, 100 * no_data / total if total else None, None, None, ""
+        yield zone, None, NO_DATA_CLASS, no_data, 100 * no_data / total if total else None, None, None, "", ""

@@ -15,7 +15,7 @@ from small_commune import BUILT, GRASS, SIDE, Bench, box, cut, write, write_rast
 
 import ocsge
 from ocsge.errors import CrsError, DataError, ParameterError, RasterError
-from ocsge.measure_raster import MEASURED, NO_DATA_CLASS, MeasuredRaster, measure_raster
+from ocsge.measure_raster import MEASURED, NO_DATA_CLASS, SAMPLING_ALONE, MeasuredRaster, measure_raster
 from ocsge.tables import require
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def test_without_a_confusion_matrix_there_is_no_interval_and_the_reason(raster: 
     assert table["ci95_m2"].isna().all()
     assert table["adjusted_m2"].isna().all()
     assert set(table["no_interval"]) == {"no confusion matrix"}
+    assert set(table["interval_holds"]) == {""}
 
 
 def test_a_matrix_beside_the_raster_gives_the_interval(raster: Path, zones: Path) -> None:
@@ -225,10 +226,14 @@ def test_the_command_prints_and_writes_the_areas(bench: Bench, raster: Path, zon
     outcome = bench.ocsge(*asked, "--confusion", given, "--out", tmp_path / "areas.csv")
     assert (outcome.code, outcome.errors) == (0, [])
     assert "│ ouest │ Pelouse │ 20 000.0 │ 100.00 │ 18 000 │ 1 182 │" in " ".join(outcome.output.split())
-    assert "± is 95 %, of the classifier alone" in outcome.output
+    said = " ".join(outcome.output.split())
+    assert "± is 95 % and holds the sampling error of" in said
+    assert "supposes that the model errs in these zones as where the matrix was sampled (a test)" in said
+    assert "may well lie outside" in said
     written = pd.read_csv(tmp_path / "areas.csv")
     assert list(written.columns) == list(MEASURED.columns)
     assert written["area_m2"].sum() == 32_000
+    assert set(written["interval_holds"]) == {SAMPLING_ALONE}
     assert written.loc[0, "share_pct"] == 0
 
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import geopandas as gpd
 import numpy as np
 import pytest
+import shapely
+from small_commune import box, write_raster
 
 pytest.importorskip("torch")
 
@@ -16,7 +21,17 @@ from ocsge.products.confusion import read_confusion
 from ocsge.rules import load_rules
 from ocsge.segment.checkpoint import load_model
 from ocsge.segment.model_card import card_beside, read_card
-from tools.generated_commune import NUMBERING, SEED
+from tools.generated_commune import (
+    AT_SEA,
+    CODE,
+    EPSG,
+    NUMBERING,
+    SEED,
+    SIDE_M,
+    Commune,
+    numbers_of_truth,
+    write_commune,
+)
 from tools.ground_colours import COSIA_NAMES
 from tools.train_demonstration import (
     COMMUNE_SEED,
@@ -29,15 +44,23 @@ from tools.train_demonstration import (
     TRAINING_SEED,
     VALIDATION_SCENES,
     VALIDATION_SEED,
+    Judged,
     card_of,
+    class_areas_inside,
     confusion_of,
     design_effect_of,
+    judged,
     points,
     samples_of,
+    standardised_errors,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MOST_BYTES = 5_000_000
 CLASSES = len(HEAD)
+NUMBERS = {name: int(numbers_of_truth()[cover]) for cover, name in COSIA_NAMES.items()}
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +115,75 @@ def test_the_matrix_holds_the_classes_that_were_met_by_their_number() -> None:
     assert matrix.counts.sum() == 18
     assert matrix.counts[matrix.classes.index(numbers[names[first]])].sum() == 9
     assert matrix.model == NAME
+
+
+def counts_of(cells: dict[tuple[str, str], int]) -> NDArray[np.int64]:
+    """Return the matrix of pixels by (mapped class, true class)."""
+    names = list(COSIA_NAMES.values())
+    counts = np.zeros((CLASSES, CLASSES), dtype=np.int64)
+    for (mapped, true), pixels in cells.items():
+        counts[names.index(mapped), names.index(true)] = pixels
+    return counts
+
+
+def commune_of_counts(counts: NDArray[np.int64], *, raster: Path = Path(), true_stock_ha: float = 0.0) -> Judged:
+    """Return a commune of one hectare as it was judged: a lawn in the west, artificialised roofs in the east."""
+    halves = [box(0, 100, 50, 200), box(50, 100, 100, 200)]
+    polygons = gpd.GeoDataFrame({"commune_code": "12999", "artif": [False, True]}, geometry=halves, crs=2154)
+    return Judged(counts, polygons, raster, 0.5, true_stock_ha)
+
+
+def test_the_error_of_a_stock_is_told_in_standard_errors_of_the_points_of_the_other_communes(tmp_path: Path) -> None:
+    values = np.full((500, 500), NUMBERS["Pelouse"], dtype=np.uint8)
+    values[:, 250:] = NUMBERS["Bâtiment"]
+    raster = write_raster(tmp_path / "map.tif", values, resolution=0.2)
+    # of 100 pixels mapped as lawn, 10 are roofs: half a hectare of lawn hides 0.05 ha of stock
+    seen = counts_of({("Pelouse", "Pelouse"): 90, ("Pelouse", "Bâtiment"): 10, ("Bâtiment", "Bâtiment"): 100})
+    # of 100, half are, and no roof is one: 0.25 ha of stock
+    half = counts_of({("Pelouse", "Pelouse"): 50, ("Pelouse", "Bâtiment"): 50, ("Bâtiment", "Pelouse"): 100})
+    one = commune_of_counts(half, raster=raster, true_stock_ha=0.58)
+    other = commune_of_counts(seen, raster=raster, true_stock_ha=0.5)
+    errors = standardised_errors([one, other], np.random.default_rng(0))
+    assert errors[0] == pytest.approx((0.58 - 0.55) / (0.5 * (0.1 * 0.9 / 99) ** 0.5))
+    assert errors[1] == pytest.approx((0.5 - 0.25) / (0.5 * (0.5 * 0.5 / 99) ** 0.5))
+
+
+def test_rates_that_hold_on_other_ground_leave_the_true_area_of_a_class_in_its_interval() -> None:
+    alike = counts_of({("Pelouse", "Pelouse"): 90, ("Pelouse", "Vigne"): 10, ("Vigne", "Vigne"): 50})
+    inside = class_areas_inside([commune_of_counts(alike)] * 3, np.random.default_rng(0), design_effect=1.0)
+    assert inside.shape == (3, CLASSES)
+    assert inside.all()
+
+
+def test_a_class_that_is_there_in_one_commune_and_mistaken_in_the_other_is_outside_in_both() -> None:
+    vineyards = counts_of({("Vigne", "Vigne"): 100, ("Pelouse", "Pelouse"): 100})
+    none = counts_of({("Vigne", "Pelouse"): 100, ("Pelouse", "Pelouse"): 100})
+    communes = [commune_of_counts(vineyards), commune_of_counts(none)]
+    inside = class_areas_inside(communes, np.random.default_rng(0), design_effect=20.0)
+    names = list(COSIA_NAMES.values())
+    assert not inside[:, [names.index("Vigne"), names.index("Pelouse")]].any()
+    assert inside[:, names.index("Bâtiment")].all()  # neither mapped nor met: 0 in 0
+
+
+def test_a_held_out_commune_is_mapped_and_derived_from_its_map_and_from_its_truth(tmp_path: Path) -> None:
+    """A lawn of 40 m × 40 m with a roof of 10 m × 10 m."""
+    place = AT_SEA[0], AT_SEA[1] + SIDE_M - 50
+    side, near = 250, slice(75, 125)
+    truth = np.full((side, side), NUMBERS["Pelouse"], dtype=np.uint8)
+    truth[near, near] = NUMBERS["Bâtiment"]
+    bands = np.empty((5, side, side), dtype=np.uint8)
+    bands[:] = np.array([105, 130, 80, 170, 0], dtype=np.uint8)[:, None, None]
+    bands[:, near, near] = np.array([172, 112, 88, 148, 25], dtype=np.uint8)[:, None, None]
+    ground = shapely.box(place[0] + 5, place[1] + 5, place[0] + 45, place[1] + 45)
+    outline = gpd.GeoDataFrame({"insee_com": [CODE], "nom": ["Pré"]}, geometry=[ground], crs=EPSG)
+    write_commune(Commune(bands, truth, {"admin_express:commune": outline}), tmp_path)
+    found = judged(0, weights=shipped_model(), folder=tmp_path)
+    names = list(COSIA_NAMES.values())
+    true = dict(zip(names, found.counts.sum(axis=0).tolist(), strict=True))
+    assert {name: pixels for name, pixels in true.items() if pixels} == {"Pelouse": 37_500, "Bâtiment": 2_500}
+    # the lawn of a house is less than the decree's threshold: the whole is artificialised
+    assert found.true_stock_ha == pytest.approx(0.16)
+    assert found.raster.is_dir()
 
 
 def test_errors_no_larger_than_those_of_independent_points_are_no_design_effect() -> None:

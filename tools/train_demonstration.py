@@ -44,7 +44,7 @@ from ocsge.segment.recipe import Recipe
 from ocsge.segment.samples import ArraySamples, normalisation
 from ocsge.segment.training import train
 from ocsge.stock_intervals import stock_intervals
-from ocsge.uncertainty import Z95
+from ocsge.uncertainty import Z95, class_estimates
 from tools.generated_commune import CODE, EPSG, NUMBERING, commune_of, numbers_of_truth, write_commune
 from tools.generated_ortho import RESOLUTION_M, scene_of
 from tools.ground_colours import COSIA_NAMES
@@ -200,6 +200,26 @@ def standardised_errors(communes: list[Judged], rng: np.random.Generator) -> NDA
     return np.array(errors)
 
 
+def class_areas_inside(communes: list[Judged], rng: np.random.Generator, *, design_effect: float) -> NDArray[np.bool_]:
+    """Return, by commune and class of the head, whether the true area lies inside the interval of the other communes.
+
+    The design effect is that of stocks. What this adds is whether the rates of a class carry over to other ground.
+    """
+    total = np.sum([one.counts for one in communes], axis=0)
+    inside = np.zeros((len(communes), len(HEAD)), dtype=np.bool_)
+    for row, one in zip(inside, communes, strict=True):
+        matrix = confusion_of(points(total - one.counts, rng), design_effect=design_effect)
+        mapped, true = (
+            dict(zip(numbers_of_truth()[list(HEAD)].tolist(), one.counts.sum(axis=axis).tolist(), strict=True))
+            for axis in (1, 0)
+        )
+        estimates = class_estimates(mapped, matrix)
+        for place, (number, area) in enumerate(true.items()):
+            bounds = estimates[number].bounds
+            row[place] = bounds is not None and bounds[0] <= area <= bounds[1]
+    return inside
+
+
 def design_effect_of(errors: NDArray[np.float64]) -> float:
     """Return by how much the variance of independent points must be multiplied for the errors that were met.
 
@@ -220,7 +240,12 @@ def judge(weights: Path, *, work: Path, communes: int = COMMUNES) -> dict[str, o
     for name, iou in zip(COSIA_NAMES.values(), scores.iou.tolist(), strict=True):
         print(f"  {name:18s} IoU {iou:.3f}")
     errors = standardised_errors(found, np.random.default_rng(1))
-    matrix = confusion_of(points(total, np.random.default_rng(2)), design_effect=round(design_effect_of(errors), 2))
+    effect = round(design_effect_of(errors), 2)
+    matrix = confusion_of(points(total, np.random.default_rng(2)), design_effect=effect)
+    inside = class_areas_inside(found, np.random.default_rng(3), design_effect=effect)
+    print(f"  true areas of classes inside their 95 % interval: {inside.sum()} of {inside.size}")
+    for name, count in zip(COSIA_NAMES.values(), inside.sum(axis=0).tolist(), strict=True):
+        print(f"  {name:18s} {count} of {communes}")
     return {
         "numbering": matrix.numbering,
         "classes": list(matrix.classes),
