@@ -18,6 +18,7 @@ from rasterstats import zonal_stats
 
 from ocsge.class_numbers import numbered_classes
 from ocsge.grid import Window
+from ocsge.products.class_probability import A_LEVEL
 from ocsge.products.cosia import BLACK_BORDER_M, NO_DATA, check_class_numbers, class_strips
 from ocsge.regions.burn import burn
 from ocsge.regions.runs import runs_of_strips
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ocsge.grid import Grid
+    from ocsge.products.class_probability import ProbabilityLevels
     from ocsge.products.cosia import RasterTile
     from ocsge.rules import Rules
 
@@ -66,6 +68,10 @@ class ClassCounts:
     no_data: NDArray[np.int64]
     """(zones,) pixels that no raster covers, or whose class says nothing of the ground."""
 
+    levels: NDArray[np.int64] | None = None
+    """(zones, classes, levels) the same pixels by level of the model's probability, the least sure first; None where
+    they were not told apart."""
+
 
 def count_classes(
     zones: NDArray[np.object_],
@@ -74,6 +80,7 @@ def count_classes(
     grid: Grid,
     rules: Rules,
     numbering: str,
+    levels: ProbabilityLevels | None = None,
     method: Method = "auto",
     threads: int = 1,
     on_done: Callable[[int, int], None] | None = None,
@@ -90,6 +97,8 @@ def count_classes(
         Lattice on which the tiles were placed.
     rules, numbering
         Give the class numbers, and which say nothing of the ground.
+    levels
+        Probability of the classes; None does not tell levels apart.
     method
         ``rasterstats`` masks each zone in an array of its bounding box; ``runs`` crosses burned intervals with runs of
         classes, window by window, whatever the size; ``auto`` takes rasterstats for a few small zones.
@@ -105,7 +114,7 @@ def count_classes(
     CodeError
         A number that the numbering system does not hold.
     """
-    counter = _Counter(tiles=tiles, grid=grid, rules=rules, numbering=numbering, zones=len(zones))
+    counter = _Counter(tiles=tiles, grid=grid, rules=rules, numbering=numbering, levels=levels, zones=len(zones))
     counter.check_borders(zones)
     moved = np.asarray(shapely.transform(zones, lambda coords: coords + np.array(_OFF_CENTRES_M)), dtype=object)
     # half a pixel more: however thin, a zone has a window
@@ -183,21 +192,39 @@ def _window_side(grid: Grid) -> int:
 class _Counter:
     """Counts tasks, from several threads, into one table."""
 
-    def __init__(self, *, tiles: Sequence[RasterTile], grid: Grid, rules: Rules, numbering: str, zones: int) -> None:
+    def __init__(
+        self,
+        *,
+        tiles: Sequence[RasterTile],
+        grid: Grid,
+        rules: Rules,
+        numbering: str,
+        levels: ProbabilityLevels | None,
+        zones: int,
+    ) -> None:
         numbered = numbered_classes(rules, numbering)
-        self._tiles, self._grid, self._numbering = tiles, grid, numbering
+        self._tiles, self._grid, self._numbering, self._levels = tiles, grid, numbering, levels
         self._known = tuple(number for _, number in numbered)
         silent = {number for cosia_class, number in numbered if cosia_class.handling == "nodata"}
         self._numbers = tuple(sorted(set(self._known) - silent))
-        # every number that is no class of the ground falls in the last column
-        self._column = np.full(256, len(self._numbers), dtype=np.uint8)
-        self._column[list(self._numbers)] = np.arange(len(self._numbers), dtype=np.uint8)
-        self._totals = np.zeros((zones, len(self._numbers) + 1), dtype=np.int64)
+        # one column a class and level; every number that is no class of the ground falls in the last
+        self._count = 1 if levels is None else levels.count
+        columns = np.arange(len(self._numbers) * self._count, dtype=np.uint8).reshape(-1, self._count)
+        column = np.full((self._count, A_LEVEL), columns.size, dtype=np.uint8)
+        column[:, list(self._numbers)] = columns.T
+        self._column = column.ravel()
+        self._totals = np.zeros((zones, columns.size + 1), dtype=np.int64)
         self._lock = threading.Lock()
 
     def counts(self) -> ClassCounts:
         """Return what was counted."""
-        return ClassCounts(self._numbers, self._totals[:, :-1].copy(), self._totals[:, -1].copy())
+        by_level = self._totals[:, :-1].reshape(len(self._totals), len(self._numbers), self._count)
+        return ClassCounts(
+            self._numbers,
+            by_level.sum(axis=2),
+            self._totals[:, -1].copy(),
+            None if self._levels is None else by_level.copy(),
+        )
 
     def check_borders(self, zones: NDArray[np.object_]) -> None:
         """Read the edges of the tiles that zones meet where a black border would pass for a class."""
@@ -208,7 +235,7 @@ class _Counter:
             checked = tile.bands == 1 and tile.nodata is None
             if checked and len(tree.query(shapely.box(*self._grid.bounds_of(tile.window)))):
                 for edge in _edges(tile.window):
-                    for _ in self._strips(edge, [tile]):
+                    for _ in class_strips([tile], grid=self._grid, window=edge, score_classes=self._known):
                         pass  # the reader refuses a black border once it has seen the whole edge
 
     def count(self, task: _ZoneTask | _WindowTask) -> None:
@@ -249,16 +276,18 @@ class _Counter:
             counted[int(column)] = pixels
         return counted
 
-    def _strips(self, window: Window, tiles: Sequence[RasterTile] | None = None) -> Iterator[NDArray[np.uint8]]:
-        return class_strips(
-            self._tiles if tiles is None else tiles, grid=self._grid, window=window, score_classes=self._known
-        )
+    def _strips(self, window: Window) -> Iterator[NDArray[np.unsignedinteger]]:
+        """Return the strips of class numbers, with their level where levels are told apart."""
+        read = class_strips if self._levels is None else self._levels.strips
+        return read(self._tiles, grid=self._grid, window=window, score_classes=self._known)
 
     def _check(self, values: NDArray[np.unsignedinteger], window: Window) -> None:
         met = [t for t in self._tiles if t.window.row < window.bottom and t.window.bottom > window.row]
         near = [t for t in met if t.window.col < window.right and t.window.right > window.col]
         if near:
-            check_class_numbers(values, self._known, numbering=self._numbering, path=near[0].path)
+            check_class_numbers(
+                values & np.uint16(A_LEVEL - 1), self._known, numbering=self._numbering, path=near[0].path
+            )
 
 
 def _edges(window: Window) -> Iterator[Window]:

@@ -3,6 +3,7 @@
 ::
 
     RVB, IRC, elevation ─ model → workspace/cosia/<key>/classes/*.tif, classes.confusion.json → derive(cosia=…)
+                                                        probability/*.tif, when the matrix has levels of it
 
 The class raster of the same imagery, model and area is made once. Nothing here needs torch before something has to be
 segmented.
@@ -198,7 +199,7 @@ def class_rasters(
     """Return the folder of class rasters of each imagery, segmented unless the workspace holds it.
 
     A folder's name depends on the imagery (places, sizes and times of its files: reading a département's to know
-    them would take longer than segmenting a commune), on the model's weights and on the area.
+    them would take longer than segmenting a commune), on the model's weights and confusion matrix, and on the area.
 
     Parameters
     ----------
@@ -231,7 +232,7 @@ def _class_raster(
     card = card_for(weights)
     key = artefact_key(
         imagery={name: _stamps(path) for name, path in ortho.given().items()},
-        model=[card.name, file_sha256(weights)],
+        model=[card.name, file_sha256(weights), card.confusion],
         area=None if area is None else area.to_wkb(hex=True).tolist(),
         code=code_version(),
     )[:16]
@@ -270,7 +271,10 @@ def _segment(
         publish(outline, lambda path: area.to_file(path, driver="GPKG", layer="area"))
     given: dict[str, Any] = {name: [path] for name, path in ortho.given().items()}
     imagery = open_imagery(given.pop("rvb"), **given, card=card)
-    done = segment_imagery(imagery, weights=weights, cards=[card], out=folder, area=outline, **execution)
+    levels = bool((card.confusion or {}).get("levels"))  # their intervals look at the probability of each pixel
+    done = segment_imagery(
+        imagery, weights=weights, cards=[card], out=folder, area=outline, probability=levels, **execution
+    )
     if not done.rasters:
         raise RasterError(
             f"{ortho.rvb}: the orthophotos meet none of the territory asked for; give the tiles of the territory"

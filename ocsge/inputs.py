@@ -14,6 +14,7 @@ from ocsge.class_numbers import numbered_classes
 from ocsge.covers import cover_layers
 from ocsge.errors import CodeError, DataError, LayerError, ParameterError, RasterError
 from ocsge.layers import LayerRead, ReadReport, read_layer
+from ocsge.products.class_probability import ProbabilityLevels, probability_levels
 from ocsge.products.confusion import Confusion, confusion_beside, read_confusion
 from ocsge.products.cosia import (
     MODEL_TAG,
@@ -77,6 +78,9 @@ class ClassEvidence:
 
     confusion_sha256: str = ""
     """Digest of the file of the samples; empty without one."""
+
+    levels: ProbabilityLevels | None = None
+    """Probability of the classes, where the samples tell levels of it and its rasters are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,18 +298,19 @@ def _raster_evidence(
     tiles = place_tiles(paths, grid=domain.grid, resample=resample)
     _check_meets(tiles, domain)
     numbering, model = numbering_and_model(tiles, numbering, rules=rules)
-    confusion = _confusion_file(places)
+    path = _confusion_file(places)
+    confusion = None if path is None else read_confusion(path, rules=rules, numbering=numbering, model=model)
+    levels, alone = probability_levels(tiles, confusion, grid=domain.grid, window=domain.window)
     return ClassEvidence(
         numbering=numbering,
         tiles=tuple(tiles),
         polygons=None,
         sha256=tuple(file_sha256(tile.path) for tile in tiles),
-        warnings=overlap_warning(tiles, grid=domain.grid, window=domain.window),
+        warnings=(*overlap_warning(tiles, grid=domain.grid, window=domain.window), *filter(None, [alone])),
         model=model,
-        confusion=None
-        if confusion is None
-        else read_confusion(confusion, rules=rules, numbering=numbering, model=model),
-        confusion_sha256="" if confusion is None else file_sha256(confusion),
+        confusion=confusion,
+        confusion_sha256="" if path is None else file_sha256(path),
+        levels=levels,
     )
 
 

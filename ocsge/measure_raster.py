@@ -17,12 +17,13 @@ from ocsge.class_numbers import numbered_classes
 from ocsge.errors import CrsError, RasterError
 from ocsge.grid import Grid
 from ocsge.inputs import numbering_and_model
+from ocsge.products.class_probability import probability_levels
 from ocsge.products.confusion import Confusion, confusion_beside, read_confusion
 from ocsge.products.cosia import RasterTile, meets, overlap_warning, place_tiles, raster_files
 from ocsge.rules import load_rules
 from ocsge.run import usable_cores
 from ocsge.tables import Column, Schema, typed
-from ocsge.uncertainty import NO_MATRIX, Estimate, class_estimates
+from ocsge.uncertainty import NO_MATRIX, ByLevel, Estimate, class_estimates
 from ocsge.zones import read_zones
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ class MeasuredRaster:
 
     samples: str
     """Who sampled the matrix, where and when; empty without one."""
+
+    by_probability: bool
+    """Whether its samples were told by the probability of the classes, which stands beside the raster."""
 
     warnings: tuple[str, ...]
     """What to know of the zones and of the raster, one line each."""
@@ -141,20 +145,22 @@ def measure_raster(
     read = read_zones(zones, epsg=grid.epsg, layer=layer, name_field=name_field, invalid=invalid, assume_crs=assume_crs)
     ground = np.asarray(read.frame.geometry.values)
     _check_meets(tiles, ground, grid=grid, raster=raster, zones=zones)
+    window = grid.window_of(tuple(shapely.total_bounds(ground).tolist()))
+    levels, alone = probability_levels(tiles, matrix, grid=grid, window=window)
     counts = count_classes(
         ground,
         tiles=tiles,
         grid=grid,
         rules=rules,
         numbering=numbering,
+        levels=levels,
         method=method,
         threads=usable_cores() if threads is None else threads,
         on_done=progress,
     )
     names = _class_names(rules, numbering)
     table = _table(list(read.frame["zone"]), counts, grid=grid, names=names, matrix=matrix)
-    window = grid.window_of(tuple(shapely.total_bounds(ground).tolist()))
-    warnings = [*read.warnings, *overlap_warning(tiles, grid=grid, window=window)]
+    warnings = [*read.warnings, *overlap_warning(tiles, grid=grid, window=window), *filter(None, [alone])]
     if empty := int((counts.pixels.sum(axis=1) + counts.no_data == 0).sum()):
         warnings.append(f"{zones}: {empty} zones hold no pixel centre; they are narrower than a pixel")
     return MeasuredRaster(
@@ -163,6 +169,7 @@ def measure_raster(
         model=model,
         confusion=confusion,
         samples="" if matrix is None else matrix.source,
+        by_probability=levels is not None,
         warnings=tuple(warnings),
     )
 
@@ -212,21 +219,36 @@ def _class_names(rules: Rules, numbering: str) -> dict[int, str]:
 def _table(
     zones: list[str], counts: ClassCounts, *, grid: Grid, names: dict[int, str], matrix: Confusion | None
 ) -> pd.DataFrame:
-    areas, unknown = grid.area_m2(counts.pixels), grid.area_m2(counts.no_data)
+    unknown = grid.area_m2(counts.no_data).tolist()
+    areas = grid.area_m2(counts.pixels).tolist()
+    by_level = [None] * len(zones) if counts.levels is None else grid.area_m2(counts.levels).tolist()
     rows = [
         row
-        for zone, known, no_data in zip(zones, areas.tolist(), unknown.tolist(), strict=True)
-        for row in _rows(zone, dict(zip(counts.numbers, known, strict=True)), no_data, names=names, matrix=matrix)
+        for zone, known, levels, no_data in zip(zones, areas, by_level, unknown, strict=True)
+        for row in _rows(
+            zone,
+            dict(zip(counts.numbers, known, strict=True)),
+            None if levels is None else dict(zip(counts.numbers, levels, strict=True)),
+            no_data,
+            names=names,
+            matrix=matrix,
+        )
     ]
     return typed(pd.DataFrame(rows, columns=list(MEASURED.columns)), MEASURED, where="measure_raster")
 
 
 def _rows(
-    zone: str, areas: dict[int, float], no_data: float, *, names: dict[int, str], matrix: Confusion | None
+    zone: str,
+    areas: dict[int, float],
+    by_level: ByLevel | None,
+    no_data: float,
+    *,
+    names: dict[int, str],
+    matrix: Confusion | None,
 ) -> Iterator[tuple[object, ...]]:
     """Yield the rows of a zone: the classes it holds or may hold, then its ground without data."""
     total = sum(areas.values()) + no_data
-    estimates = {} if matrix is None else class_estimates(areas, matrix)
+    estimates = {} if matrix is None else class_estimates(areas, matrix, by_level=by_level)
     for number in sorted({*areas, *estimates}):
         area, estimate = areas.get(number, 0.0), estimates.get(number, Estimate(reason=NO_MATRIX))
         if area or estimate.adjusted:

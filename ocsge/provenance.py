@@ -47,7 +47,9 @@ def run_key(
         sources=sorted(
             [source.layer, source.sha256, source.layer_name or "", source.edition or ""] for source in sources
         ),
-        classes=None if classes is None else [classes.numbering, list(classes.sha256), classes.confusion_sha256],
+        classes=None
+        if classes is None
+        else [classes.numbering, list(classes.sha256), classes.confusion_sha256, *_probability_sha256(classes)],
         resampled=classes is not None and any(tile.resampled for tile in classes.tiles),
         extent=extent_digest(domain),
         units=list(domain.unit_codes),
@@ -113,7 +115,12 @@ def provenance_of(
             "sha256": list(classes.sha256),
             "confusion": None
             if classes.confusion is None
-            else {"source": classes.confusion.source, "sha256": classes.confusion_sha256},
+            else {
+                "source": classes.confusion.source,
+                "sha256": classes.confusion_sha256,
+                "strata": "class and probability" if classes.levels else "class",
+                **({"probability_sha256": _probability_sha256(classes)} if classes.levels else {}),
+            },
         },
         "default_cover": rules.default_cover_code if classes is None else None,
         "sources": described_sources(sources),
@@ -127,6 +134,10 @@ def provenance_of(
             *(remark.text for remark in remarks),
         ],
     }
+
+
+def _probability_sha256(classes: ClassEvidence) -> list[str]:
+    return [] if classes.levels is None else list(classes.levels.sha256)
 
 
 def extent_digest(domain: Domain) -> str:

@@ -391,6 +391,7 @@ def _measured_state(
         rules=rules,
         numbering=None if classes is None else classes.numbering,
         confusion=None if classes is None else classes.confusion,
+        levels=None if classes is None else classes.levels,
         threads=threads,
     )
     table = stock(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ocsge.class_areas import count_classes
+from ocsge.class_areas import ClassCounts, count_classes
 from ocsge.errors import DataError
 from ocsge.tables import M2_PER_HECTARE, STOCK_INTERVALS, typed
 from ocsge.uncertainty import NO_MATRIX, Estimate, stock_estimate
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import geopandas as gpd
+    from numpy.typing import NDArray
 
     from ocsge.grid import Grid
+    from ocsge.products.class_probability import ProbabilityLevels
     from ocsge.products.confusion import Confusion
     from ocsge.products.cosia import RasterTile
     from ocsge.rules import Rules
@@ -34,6 +36,7 @@ def stock_intervals(
     rules: Rules,
     numbering: str | None,
     confusion: Confusion | None,
+    levels: ProbabilityLevels | None = None,
     threads: int = 1,
 ) -> pd.DataFrame:
     """Return the error-adjusted stock of each commune, with its 95 % interval, in hectares.
@@ -52,6 +55,8 @@ def stock_intervals(
         Give the classes.
     confusion
         Samples of the model that made the raster; None gives no interval.
+    levels
+        Probability of its classes; None takes the samples of a class together.
     threads
         Threads of this process.
 
@@ -79,6 +84,7 @@ def stock_intervals(
         grid=grid,
         rules=rules,
         numbering=numbering,
+        levels=levels,
         threads=threads,
     )
     # whole pixels are summed, and divided once: the result does not depend on the order of the polygons
@@ -86,12 +92,23 @@ def stock_intervals(
     artif = ours["artif"].to_numpy(bool)
     every = pixels.groupby(level=0).sum()
     state = pixels[artif].groupby(level=0).sum().reindex(every.index, fill_value=0)
+    by_level = _by_level(counts, ours["commune_code"].astype("str").to_numpy(), grid)
     found = {}
     for code in codes:
         whole, part = (grid.area_m2(sums.loc[code].to_numpy()).tolist() for sums in (every, state))
         by_class, artificialised = (dict(zip(counts.numbers, areas, strict=True)) for areas in (whole, part))
-        found[code] = stock_estimate(by_class, artificialised, confusion)
+        found[code] = stock_estimate(by_class, artificialised, confusion, by_level=by_level.get(code))
     return _table(found)
+
+
+def _by_level(counts: ClassCounts, commune: NDArray[np.str_], grid: Grid) -> dict[str, dict[int, list[float]]]:
+    """Return the area of each class and level in each commune, m²; nothing where levels were not told apart."""
+    if counts.levels is None:
+        return {}
+    return {
+        code: dict(zip(counts.numbers, grid.area_m2(counts.levels[commune == code].sum(axis=0)).tolist(), strict=True))
+        for code in np.unique(commune).tolist()
+    }
 
 
 def _table(found: dict[str, Estimate]) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from ocsge import class_areas
 from ocsge.class_areas import ClassCounts, count_classes
 from ocsge.errors import CodeError, RasterError
 from ocsge.grid import Grid, Window
+from ocsge.products.class_probability import ProbabilityLevels
 from ocsge.products.cosia import place_tiles
 from ocsge.regions.burn import burn
 from ocsge.regions.runs import runs_of_strips
@@ -263,3 +264,37 @@ def test_runs_crossed_with_intervals_count_as_pixels_do(seed: int, height: int, 
         columns=5,
     )
     assert np.array_equal(found, expected)
+
+
+def levels_by_chance(tiles: Sequence[RasterTile], values: NDArray[np.uint8]) -> ProbabilityLevels:
+    """Return probabilities of the dalles drawn at random, told below and above 128 for even classes."""
+    level = np.zeros((256, 256), dtype=np.uint8)
+    level[::2, 128:] = 1
+    folder = tiles[0].path.parent / "probability"
+    folder.mkdir(exist_ok=True)
+    drawn = np.random.default_rng(7).integers(1, 255, values.shape).astype(np.uint8)
+    written(folder / "a.tif", drawn[:, :230])
+    written(folder / "b.tif", drawn[:, 230:], x=X + 46)
+    return ProbabilityLevels(tuple(place_tiles(sorted(folder.glob("*.tif")), grid=GRID)), level, 2, ())
+
+
+@fixed
+@given(seeds)
+def test_areas_by_level_sum_to_those_by_class(tiles: list[RasterTile], values: NDArray[np.uint8], seed: int) -> None:
+    zones, levels = drawn_zones(seed), levels_by_chance(tiles, values)
+    plain = counted(zones, tiles)
+    told, burned = (counted(zones, tiles, levels=levels, method=method) for method in ("rasterstats", "runs"))
+    for found in (told, burned):
+        assert_equal(found, plain)
+        assert found.levels is not None
+        assert np.array_equal(found.levels.sum(axis=2), plain.pixels)
+        odd = np.array(found.numbers) % 2 == 1
+        assert found.levels[:, odd, 1].sum() == 0
+    assert np.array_equal(told.levels, burned.levels)
+    assert plain.levels is None
+
+
+def test_no_zone_has_no_levels(tiles: list[RasterTile], values: NDArray[np.uint8]) -> None:
+    found = counted([], tiles, levels=levels_by_chance(tiles, values))
+    assert found.levels is not None
+    assert found.levels.shape == (0, len(found.numbers), 2)

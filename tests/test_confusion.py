@@ -123,3 +123,50 @@ def test_a_file_that_holds_no_matrix_is_refused(tmp_path: Path, text: str, messa
 def test_a_file_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.json: cannot be read: No such file"):
         read(tmp_path / "none.json")
+
+
+LEVELS = [
+    {"mapped": 3, "from": 0, "counts": [5, 15]},
+    {"mapped": 3, "from": 200, "counts": [0, 30]},
+]
+
+
+def test_levels_tell_the_samples_of_a_class_by_probability(tmp_path: Path) -> None:
+    found = read(written(tmp_path, levels=LEVELS))
+    assert [(level.mapped, level.at_least, level.counts.tolist()) for level in found.of_class(3)] == [
+        (3, 0, [5, 15]),
+        (3, 200, [0, 30]),
+    ]
+    assert [(level.at_least, level.counts.tolist()) for level in found.of_class(1)] == [(0, [48, 2])]
+    table = found.level_table()
+    assert table[3, [1, 199, 200, 255]].tolist() == [0, 0, 1, 1]
+    assert table[1].max() == 0
+
+
+def test_a_matrix_without_levels_has_none(tmp_path: Path) -> None:
+    found = read(written(tmp_path))
+    assert found.levels == ()
+    assert found.level_table().max() == 0
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        (LEVELS[:1], r"levels of class 3 do not sum to its counts \[5, 45\]"),
+        ([LEVELS[0], {**LEVELS[1], "counts": [1, 30]}], "levels of class 3 do not sum to its counts"),
+        (LEVELS[::-1], r"levels of class 3 start at \[200, 0\]; give at most 8, from 0, growing"),
+        ([{**LEVELS[0], "from": 10}, LEVELS[1]], r"levels of class 3 start at \[10, 200\]"),
+        ([{**LEVELS[0], "from": 256}], "from 256 of class 3: give 0 to 255"),
+        ([{**LEVELS[0], "mapped": 12}], "levels: mapped 12 is none of classes"),
+        ([{**LEVELS[0], "counts": [5]}], "levels: class 3 has no 2 counts"),
+        ([{**LEVELS[0], "counts": [5, -1]}], "count -1 of ground mapped 3 and found 3"),
+        ([{"mapped": 3}], "give a list of counts, from, mapped each"),
+        ({"3": [0, 200]}, "give a list of counts, from, mapped each"),
+    ],
+)
+def test_levels_that_are_not_the_samples_of_the_matrix_are_refused(
+    tmp_path: Path, levels: object, message: str
+) -> None:
+    path = written(tmp_path, levels=levels)
+    with pytest.raises(DataError, match=message):
+        read(path)

@@ -6,7 +6,7 @@ One commune of 200 m × 200 m at 1 m: grass in the west, built ground in the eas
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -49,9 +49,9 @@ def sample(bench: Bench, name: str = "cosia.tif", **changed: object) -> Path:
     return path
 
 
-def derived(bench: Bench) -> tuple[pd.Series, dict[str, object], str]:
+def derived(bench: Bench, raster: Path | None = None) -> tuple[pd.Series, dict[str, Any], str]:
     """Return the row of the stock, the provenance, and what was printed."""
-    outcome = bench.derive_with(bench.folder / "cosia.tif")
+    outcome = bench.derive_with(raster or bench.folder / "cosia.tif")
     assert outcome.code == 0, outcome.errors
     version = bench.published()
     assert version is not None
@@ -74,7 +74,8 @@ def test_what_is_mapped_grass_and_is_built_enters_the_adjusted_stock(bench: Benc
     # one stratum errs, with p = 0.1 of 100 samples: 1.96 × A × (1 − s) × √(0.1 × 0.9 / 99)
     assert stock["ci95_ha"] == pytest.approx(1.96 * HALF_HA * (1 - share) * np.sqrt(0.09 / 99), rel=1e-4)
     assert run["no_interval"] == {CODE: ""}
-    assert run["classes"]["confusion"] == {"source": "200 points", "sha256": file_sha256(samples)}
+    told = {"source": "200 points", "sha256": file_sha256(samples), "strata": "class"}
+    assert run["classes"]["confusion"] == told
     assert f"± {stock['ci95_ha']:.1f} ha (95 %)" in " ".join(printed.split())
 
 
@@ -116,3 +117,60 @@ def test_the_samples_of_two_deliveries_are_not_chosen_among(bench: Bench):
         sample(bench, name)
     outcome = bench.derive("--numbering", "cosia_vector_numero")
     bench.refuses(outcome, DataError.exit_code, "several confusion matrices", "west.tif", "east.tif")
+
+
+LEVELS = [
+    {"mapped": GRASS, "from": 0, "counts": [40, 10]},
+    {"mapped": GRASS, "from": 200, "counts": [50, 0]},
+]
+"""The samples by probability: the built ground that was mapped grass had less than 200 of 255."""
+
+
+def segmented(bench: Bench, probability: int | None) -> Path:
+    """Lay the class raster out as a segmentation does: one probability of grass, built ground certain; or none."""
+    values = classes()
+    values[:, 100:] = BUILT
+    rasters = {"classes": values}
+    if probability is not None:
+        rasters["probability"] = np.where(values == BUILT, 255, probability).astype(np.uint8)
+    for kind, pixels in rasters.items():
+        folder = bench.folder / "segmented" / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        write_raster(folder / "dalle.tif", pixels, nodata=None if kind == "classes" else 0)
+    sample(bench, "segmented/classes", levels=LEVELS)
+    return bench.folder / "segmented" / "classes"
+
+
+def test_a_map_that_is_unsure_is_adjusted_more_than_one_that_is_sure(bench: Bench):
+    plain, run, _ = derived(bench, segmented(bench, None))
+    assert run["classes"]["confusion"]["strata"] == "class"
+    assert "told by class alone" in " ".join(run["warnings"])
+    unsure, run, _ = derived(bench, segmented(bench, 100))
+    assert run["classes"]["confusion"]["strata"] == "class and probability"
+    assert len(run["classes"]["confusion"]["probability_sha256"]) == 1
+    sure, _, _ = derived(bench, segmented(bench, 250))
+    assert plain["stock_ha"] == unsure["stock_ha"] == sure["stock_ha"]
+    # of grass mapped without confidence a fifth is built, of all mapped grass a tenth, of sure grass nothing
+    share = (plain["stock_ha"] - HALF_HA) / HALF_HA
+    for found, rate, samples in ((plain, 0.1, 100), (unsure, 0.2, 50), (sure, 0.0, 50)):
+        missing = rate * HALF_HA * (1 - share)
+        half = 1.96 * HALF_HA * (1 - share) * np.sqrt(rate * (1 - rate) / (samples - 1))
+        assert found["stock_adjusted_ha"] == pytest.approx(found["stock_ha"] + missing, abs=1e-9)
+        assert found["ci95_ha"] == pytest.approx(half, rel=1e-4)
+
+
+def test_without_probability_a_matrix_with_levels_gives_what_it_gives_without_them(bench: Bench):
+    folder = segmented(bench, None)
+    with_levels, _, _ = derived(bench, folder)
+    sample(bench, "segmented/classes")
+    without, run, _ = derived(bench, folder)
+    pd.testing.assert_series_equal(with_levels, without)
+    assert not any("told by class alone" in warning for warning in run["warnings"])
+
+
+def test_probabilities_that_are_not_of_the_class_raster_stop_the_run(bench: Bench):
+    folder = segmented(bench, 0)
+    refused = bench.derive_with(folder)
+    bench.refuses(refused, DataError.exit_code, "have a class and no probability")
+    write_raster(folder.parent / "probability" / "dalle.tif", classes()[:, :100], nodata=0)
+    bench.refuses(bench.derive_with(folder), DataError.exit_code, "is not the probability of", "dalle.tif")

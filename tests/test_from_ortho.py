@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -27,10 +30,13 @@ from ocsge.from_ortho import (
     shipped_model,
     weights_of,
 )
+from ocsge.products.confusion import confusion_beside
 from ocsge.rules import load_rules
-from ocsge.segment.model_card import card_beside, read_card
+from ocsge.segment.model_card import card_beside, read_card, write_card
 
 ROOT = Path(__file__).parents[1]
+MATRIX = {"numbering": "flair_inc_mask", "classes": [1, 2], "counts": [[60, 10], [2, 9]], "source": "test"}
+LEVELS = [{"mapped": 1, "from": 0, "counts": [20, 10]}, {"mapped": 1, "from": 99, "counts": [40, 0]}]
 
 
 @pytest.fixture
@@ -211,3 +217,28 @@ def test_what_does_not_go_together_is_refused(
 def test_imagery_without_an_orthophoto_is_refused(bench: Bench, imagery: Ortho, option: str) -> None:
     bench.deliver(batiment=buildings())
     bench.refuses(bench.derive(option, imagery.rvb), 2, option, "goes with --ortho")
+
+
+def test_the_probability_is_kept_when_the_card_has_levels_of_it(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from ortho_scenes import card_of, textured, varied_model, write_image  # noqa: PLC0415  (needs torch)
+
+    ortho = Ortho(rvb=write_image(tmp_path / "rvb.tif", textured(3, 128, 128)))
+    for name, levels in (("with", LEVELS), ("without", [])):
+        card = card_of(name=name, confusion={**MATRIX, "levels": levels})
+        how = {"model": varied_model(tmp_path, card), "workspace": tmp_path / "w"}
+        (folder,) = class_rasters([ortho], **how)
+        assert folder.with_name("probability").is_dir() == bool(levels)
+        assert ("levels" in json.loads(confusion_beside(folder).read_text(encoding="utf-8"))) == bool(levels)
+
+
+def test_another_matrix_of_the_model_is_another_class_raster(
+    tmp_path: Path, imagery: Ortho, segmented: list[Path]
+) -> None:
+    weights = tmp_path / "m.safetensors"
+    shutil.copy(shipped_model(), weights)
+    card = read_card(card_beside(shipped_model()))
+    for matrix in (MATRIX, MATRIX, None):
+        write_card(replace(card, confusion=matrix), card_beside(weights))
+        class_rasters([imagery], model=weights, workspace=tmp_path / "w")
+    assert len(set(segmented)) == 2

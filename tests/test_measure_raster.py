@@ -250,3 +250,21 @@ def test_the_command_refuses_bad_data_in_one_line(bench: Bench, raster: Path, zo
     bad = matrix(tmp_path / "m.json", counts=[[1, -2], [0, 1]])
     bench.refuses(bench.ocsge(*asked, "--raster", whole, "--confusion", bad), 65, "m.json", "count -2")
     bench.refuses(bench.ocsge("measure", "--raster", whole, "--zones", zones), 2, "--numbering")
+
+
+def test_levels_of_probability_beside_the_classes_adjust_each_zone_by_its_own(zones: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "classes"
+    folder.mkdir()
+    (tmp_path / "probability").mkdir()
+    write_raster(folder / "a.tif", half_and_half())
+    probability = np.full((200, 200), 250, np.uint8)
+    probability[:, :50] = 100  # the west of the grass
+    write_raster(tmp_path / "probability" / "a.tif", probability, nodata=0)
+    levels = [{"mapped": GRASS, "from": p, "counts": counts} for p, counts in ((0, [30, 10]), (200, [50, 0]))]
+    told = matrix(tmp_path / "m.json", classes=[GRASS, BUILT], counts=[[80, 10], [0, 90]], levels=levels)
+    found = measured(folder, zones, confusion=told)
+    assert found.by_probability
+    # a quarter of the unsure half of the grass is built; the sure half is all grass
+    assert row(found, "ouest", "Pelouse")["adjusted_m2"] == pytest.approx(0.75 * 10_000 + 10_000)
+    assert row(found, "ouest", "Bâtiment")["adjusted_m2"] == pytest.approx(0.25 * 10_000)
+    assert not measured(folder, zones, confusion=matrix(tmp_path / "n.json")).by_probability

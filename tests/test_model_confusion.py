@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from ortho_scenes import card_of, renamed
 
+from ocsge.products.confusion import read_confusion
 from ocsge.rules import load_rules
 from ocsge.segment.class_rasters import class_table
 from ocsge.segment.model_confusion import write_confusion
@@ -55,3 +56,15 @@ def test_one_that_somebody_put_there_stays(path: Path, confusion: dict[str, obje
 def test_one_that_is_no_json_is_told(path: Path) -> None:
     path.write_text("{", encoding="utf-8")
     assert "is no JSON" in written(path, card_of())
+
+
+def test_levels_go_into_the_numbers_of_the_raster_with_their_class(path: Path) -> None:
+    levels = [{"mapped": 2, "from": 0, "counts": [2, 0]}, {"mapped": 2, "from": 99, "counts": [0, 9]}]
+    written(path, card_of(confusion={**STATED, "levels": levels}))
+    stated = json.loads(path.read_text(encoding="utf-8"))
+    found = read_confusion(path, rules=RULES, numbering=stated["numbering"], model="petit")
+    assert found.classes == (0, 1)  # 1 and 2 in the masks
+    assert [(one.mapped, one.at_least, one.counts.tolist()) for one in found.levels] == [
+        (1, 0, [2, 0]),
+        (1, 99, [0, 9]),
+    ]

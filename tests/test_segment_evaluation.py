@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -255,3 +256,40 @@ def test_a_matrix_in_a_card_comes_back_from_its_file(evaluation: Evaluation, tmp
     card = small_card(confusion=stated)
     save_model(build_network(card), card, tmp_path / "m.safetensors")
     assert read_card(tmp_path / "m.json").confusion == stated
+
+
+def told(*pixels: tuple[int, int, int, int]) -> np.ndarray:
+    """Return the table of (mapped, probability, reference, pixels)."""
+    found = np.zeros((3, 256, 3), dtype=np.int64)
+    for mapped, probability, reference, count in pixels:
+        found[mapped, probability, reference] = count
+    return found
+
+
+TOLD = told((0, 120, 0, 25), (0, 120, 1, 10), (0, 250, 0, 35), (1, 200, 1, 130))
+"""The pixels of the two patches by probability: every mistake was made with 120 of 255."""
+
+
+def test_the_matrix_tells_its_pixels_by_levels_of_probability(evaluation: Evaluation, tmp_path: Path) -> None:
+    rules = load_rules()
+    numbering, numbers = matrix_numbers(COSIA, rules)
+    stated = confusion_of(replace(evaluation, by_probability=TOLD), numbering=numbering, numbers=numbers)
+    path = tmp_path / "x.confusion.json"
+    path.write_text(json.dumps(stated), encoding="utf-8")
+    found = read_confusion(path, rules=rules, numbering=numbering, model="essai")
+    building, lawn = found.classes
+    unsure, sure = found.of_class(building)
+    assert (unsure.counts.tolist(), sure.counts.tolist()) == ([25, 10], [35, 0])
+    assert 120 < sure.at_least <= 250
+    assert len(found.of_class(lawn)) == 1  # all of one probability: there is nothing to tell apart
+
+
+def test_folds_are_told_by_probability_together(evaluation: Evaluation) -> None:
+    one = replace(evaluation, by_probability=TOLD)
+    assert (together([one, one], model="x").by_probability == 2 * TOLD).all()
+    assert together([one, evaluation], model="x").by_probability is None
+
+
+def test_a_network_that_is_judged_is_told_by_probability() -> None:
+    found = evaluate(build_network(small_card()), small_card(), red_squares(2), source="", device="cpu")
+    assert (found.by_probability.sum(axis=1) == found.scores.counts).all()

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ocsge.errors import DataError
+from ocsge.segment.metrics import IGNORED
 from ocsge.segment.networks import build_network
 from ocsge.segment.samples import ArraySamples, Chosen, class_pixels, normalisation
 from ocsge.segment.scoring import patch_matrices, uses_bf16
@@ -170,3 +171,18 @@ def test_chosen_patches_keep_their_names_and_the_order_of_their_indices() -> Non
     chosen = Chosen(samples, (3, 1))
     assert [chosen.name(i) for i in range(len(chosen))] == ["patch 3", "patch 1"]
     np.testing.assert_array_equal(chosen.read(1)[0], samples.pixels[1])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_pixels_are_told_by_the_probability_of_their_class(turned: bool) -> None:
+    # west 0.6 for class b against 0.4; turned, each pixel lies west in half of its turns: a has 0.55
+    card = small_card(head_classes=("a", "b", "c"), winning_classes=("a", "b"))
+    labels = np.zeros((32, 32), np.uint8)
+    labels[0] = IGNORED
+    samples = ArraySamples([np.zeros((3, 32, 32), np.uint8)], [labels])
+    told = np.zeros((3, 256, 3), dtype=np.int64)
+    (matrix,) = patch_matrices(Unsure(), card, samples, device=CPU, turned=turned, by_probability=told)
+    assert (told.sum(axis=1) == matrix).all()
+    expected = {(0, 140)} if turned else {(1, 153), (0, 178)}  # 0.55, 0.6 and 0.7 of 255
+    assert {(int(c), int(p)) for c, p, _ in zip(*np.nonzero(told), strict=True)} == expected
+    assert told.sum() == 31 * 32

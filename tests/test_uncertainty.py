@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocsge.errors import DataError, ParameterError
-from ocsge.products.confusion import Confusion
+from ocsge.products.confusion import Confusion, Level
 from ocsge.uncertainty import (
     NO_CHECK,
     NO_MATRIX,
@@ -223,3 +223,59 @@ def test_a_negative_area_of_change_or_an_impossible_check_is_refused() -> None:
         net_flow_estimate(20.0, -5.0, None)
     with pytest.raises(ParameterError, match="6 false gain of 5 samples"):
         ChangeCheck(5, 6, 0, 0)
+
+
+TOWN, LAWN = 1, 2
+LEVELS = (Level(LAWN, 0, np.array([20, 30])), Level(LAWN, 200, np.array([0, 50])))
+"""Of lawns mapped without confidence two in five are town; of those that the model was sure of, none."""
+TOLD = Confusion("x", (TOWN, LAWN), np.array([[100, 0], [20, 80]]), "test", levels=LEVELS)
+
+
+@pytest.mark.parametrize(("unsure", "sure"), [(150.0, 50.0), (20.0, 180.0), (0.0, 200.0)])
+def test_unsure_ground_is_given_the_errors_of_unsure_ground(unsure: float, sure: float):
+    areas, by_level = {TOWN: 100.0, LAWN: 200.0}, {TOWN: (100.0,), LAWN: (unsure, sure)}
+    found = class_estimates(areas, TOLD, by_level=by_level)
+    # 100 m² of town, and two fifths of the unsure lawns; only they err, with p = 0.4 of 50 samples
+    assert found[TOWN].adjusted == pytest.approx(100 + 0.4 * unsure)
+    assert found[LAWN].adjusted == pytest.approx(200 - 0.4 * unsure)
+    assert found[TOWN].ci95 == pytest.approx(1.96 * unsure * np.sqrt(0.4 * 0.6 / 49))
+    # the class taken together says a fifth of all lawns, whatever the confidence of the map
+    whole = class_estimates(areas, TOLD)[TOWN]
+    assert whole.adjusted == pytest.approx(140.0)
+    assert whole.ci95 == pytest.approx(1.96 * 200 * np.sqrt(0.2 * 0.8 / 99))
+
+
+def test_levels_that_err_alike_adjust_as_the_class_does():
+    alike = (Level(LAWN, 0, np.array([10, 40])), Level(LAWN, 128, np.array([10, 40])))
+    confusion = Confusion("x", (TOWN, LAWN), TOLD.counts, "test", levels=alike)
+    areas = {TOWN: 7.0, LAWN: 90.0}
+    told = class_estimates(areas, confusion, by_level={TOWN: (7.0,), LAWN: (60.0, 30.0)})
+    whole = class_estimates(areas, confusion)
+    assert [one.adjusted for one in told.values()] == [one.adjusted for one in whole.values()]
+
+
+def test_a_map_as_sure_as_its_samples_is_adjusted_as_by_class():
+    areas = {TOWN: 0.0, LAWN: 80.0}  # half unsure, half sure, as the samples are
+    told = class_estimates(areas, TOLD, by_level={LAWN: (40.0, 40.0)})[TOWN]
+    whole = class_estimates(areas, TOLD)[TOWN]
+    assert told.adjusted == whole.adjusted == pytest.approx(16.0)
+    assert (told.ci95 or 0) < (whole.ci95 or 0)  # what lies between the levels is no error any more
+
+
+def test_the_stock_is_adjusted_by_level_too():
+    areas, artificialised = {TOWN: 100.0, LAWN: 200.0}, {TOWN: 100.0, LAWN: 50.0}
+    found = stock_estimate(areas, artificialised, TOLD, by_level={TOWN: (100.0,), LAWN: (150.0, 50.0)})
+    # 160 m² of town, all of it artificialised, and 140 m² of lawns, a quarter of them
+    assert found.adjusted == pytest.approx(160 + 35)
+
+
+def test_a_level_without_samples_enough_is_named():
+    few = (Level(LAWN, 0, np.array([1, 0])), Level(LAWN, 200, np.array([19, 80])))
+    confusion = Confusion("x", (TOWN, LAWN), TOLD.counts, "test", levels=few)
+    found = class_estimates({LAWN: 3.0}, confusion, by_level={LAWN: (1.0, 2.0)})[LAWN]
+    assert found.reason == "too few samples: class 2 from probability 0 (1 of 2)"
+
+
+def test_areas_of_more_levels_than_the_samples_have_are_refused():
+    with pytest.raises(DataError, match="class 1: areas of 2 levels, samples of 1"):
+        class_estimates({TOWN: 3.0}, TOLD, by_level={TOWN: (1.0, 2.0)})

@@ -79,10 +79,11 @@ def _print_areas(console: Console, found: MeasuredRaster, out: Path | None) -> N
     for reason in sorted(reasons):
         console.print(f"No interval: {reason}.", highlight=False)
     if found.confusion is not None and found.table["ci95_m2"].notna().any():
+        by = ", by level of the model's probability" if found.by_probability else ""
         console.print(
-            f"± is 95 % and holds the sampling error of {found.confusion} alone. It supposes that the model errs in "
-            f"these zones as where the matrix was sampled ({found.samples or 'where is not stated'}): on other ground "
-            "the true areas may well lie outside.",
+            f"± is 95 % and holds the sampling error of {found.confusion} alone{by}. It supposes that the model errs "
+            f"in these zones as where the matrix was sampled ({found.samples or 'where is not stated'}): on other "
+            "ground the true areas may well lie outside.",
             highlight=False,
             soft_wrap=True,
         )

@@ -8,7 +8,11 @@
       "counts": [[97, 1, 2], [3, 90, 7], …],       samples; a row a mapped class, a column a reference class
       "source": "who sampled what, where, when",
       "model": "name of the model",                optional: the raster's OCSGE_MODEL must then be the same
-      "design_effect": 1.0                         optional: by how much clustering multiplies the variance
+      "design_effect": 1.0,                        optional: by how much clustering multiplies the variance
+      "levels": [                                  optional: the same samples, told by the model's probability
+        {"mapped": 1, "from": 0, "counts": [46, 1, 2]},       those mapped 1 with less than 230 of 255
+        {"mapped": 1, "from": 230, "counts": [51, 0, 0]}, …   those with more; a class without levels is told whole
+      ]
     }
 
 The samples of a row are taken to be drawn at random, independently, among the ground mapped as its class. Pixels of
@@ -35,7 +39,25 @@ if TYPE_CHECKING:
 
 SUFFIX = ".confusion.json"
 _REQUIRED = ("numbering", "classes", "counts", "source")
-_KEYS = {*_REQUIRED, "model", "design_effect"}
+_KEYS = {*_REQUIRED, "model", "design_effect", "levels"}
+_LEVEL_KEYS = {"mapped", "from", "counts"}
+_MOST_PROBABLE = 255
+MOST_LEVELS = 8
+"""Levels that a class may have: every class and level is one number of 8 bits where rasters are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Samples of a mapped class that the model was about as sure of."""
+
+    mapped: int
+    """Class number."""
+
+    at_least: int
+    """Probability from which a pixel of the class is of this level, of 255; the next level of the class ends it."""
+
+    counts: NDArray[np.int64]
+    """(n,) samples by reference class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +81,23 @@ class Confusion:
 
     design_effect: float = 1.0
     """Ratio of the true variance to that of independent samples, at least 1."""
+
+    levels: tuple[Level, ...] = ()
+    """The same samples by level of the model's probability, by class, the least sure first; none of a class that is
+    told whole."""
+
+    def of_class(self, number: int) -> tuple[Level, ...]:
+        """Return the levels of a mapped class: one, with all its samples, when it is told whole."""
+        own = tuple(level for level in self.levels if level.mapped == number)
+        return own or (Level(number, 0, self.counts[self.classes.index(number)]),)
+
+    def level_table(self) -> NDArray[np.uint8]:
+        """Return the (256, 256) level of each class number and probability of 255, from 0, the least sure."""
+        table = np.zeros((256, _MOST_PROBABLE + 1), dtype=np.uint8)
+        for number in self.classes:
+            for place, level in enumerate(self.of_class(number)):
+                table[number, level.at_least :] = place
+        return table
 
 
 def confusion_beside(raster: Path) -> Path | None:
@@ -89,7 +128,8 @@ def read_confusion(path: Path, *, rules: Rules, numbering: str, model: str = "")
     ------
     DataError
         Unreadable file, missing or unknown key, another numbering system or model, a table that is not square, counts
-        that are not whole numbers from 0, or a class without any sample.
+        that are not whole numbers from 0, a class without any sample, or levels whose samples are not those of the
+        table.
     CodeError
         A class that the numbering system does not hold, or stated twice.
     """
@@ -119,6 +159,7 @@ def read_confusion(path: Path, *, rules: Rules, numbering: str, model: str = "")
         source=stated["source"],
         model=stated_model,
         design_effect=float(effect),
+        levels=_levels(stated.get("levels", []), path, classes=classes, counts=counts),
     )
 
 
@@ -135,7 +176,7 @@ def _stated(path: Path) -> dict[str, Any]:
     unknown = sorted(set(stated) - _KEYS)
     if missing or unknown:
         what = f"has no {', '.join(missing)}" if missing else f"has the unknown key {', '.join(unknown)}"
-        raise DataError(f"{path}: {what}; expected {', '.join(_REQUIRED)}, and model or design_effect if known")
+        raise DataError(f"{path}: {what}; expected {', '.join(_REQUIRED)}, and model, design_effect or levels if known")
     return stated
 
 
@@ -161,14 +202,49 @@ def _counts(stated: object, path: Path, *, classes: tuple[int, ...]) -> NDArray[
     if len(rows) != size or any(not isinstance(row, list) or len(row) != size for row in rows):
         raise DataError(f"{path}: counts is not a table of {size} rows of {size} counts, as many as there are classes")
     for mapped, row in zip(classes, rows, strict=True):
-        for reference, count in zip(classes, row, strict=True):
-            if type(count) is not int or count < 0:
-                raise DataError(
-                    f"{path}: count {count!r} of ground mapped {mapped} and found {reference} is not a whole number "
-                    "from 0; give numbers of samples"
-                )
+        _check_samples(row, path, mapped=mapped, classes=classes)
     counts = np.array(rows, dtype=np.int64)
     empty = [number for number, row, column in zip(classes, counts, counts.T, strict=True) if not (row | column).any()]
     if empty:
         raise DataError(f"{path}: classes {empty} have no sample at all; leave them out of classes and of counts")
     return counts
+
+
+def _check_samples(row: list[Any], path: Path, *, mapped: int, classes: tuple[int, ...]) -> None:
+    for reference, count in zip(classes, row, strict=True):
+        if type(count) is not int or count < 0:
+            raise DataError(
+                f"{path}: count {count!r} of ground mapped {mapped} and found {reference} is not a whole number "
+                "from 0; give numbers of samples"
+            )
+
+
+def _levels(stated: object, path: Path, *, classes: tuple[int, ...], counts: NDArray[np.int64]) -> tuple[Level, ...]:
+    """Return the levels of the classes that have some; their samples must be those of the class."""
+    rows: list[Any] = stated if isinstance(stated, list) else [None]
+    if any(not isinstance(row, dict) or set(row) != _LEVEL_KEYS for row in rows):
+        raise DataError(f"{path}: levels: give a list of {', '.join(sorted(_LEVEL_KEYS))} each")
+    found: list[Level] = []
+    for row in rows:
+        mapped, at_least, samples = row["mapped"], row["from"], row["counts"]
+        if type(mapped) is not int or mapped not in classes:
+            raise DataError(f"{path}: levels: mapped {mapped!r} is none of classes")
+        if not isinstance(samples, list) or len(samples) != len(classes):
+            raise DataError(f"{path}: levels: class {mapped} has no {len(classes)} counts, one a class")
+        _check_samples(samples, path, mapped=mapped, classes=classes)
+        if type(at_least) is not int or not 0 <= at_least <= _MOST_PROBABLE:
+            raise DataError(f"{path}: levels: from {at_least!r} of class {mapped}: give 0 to {_MOST_PROBABLE}")
+        found.append(Level(mapped, at_least, np.array(samples, dtype=np.int64)))
+    for number, row_counts in zip(classes, counts, strict=True):
+        own = [level for level in found if level.mapped == number]
+        starts = [level.at_least for level in own]
+        if own and (starts[0] != 0 or starts != sorted(set(starts)) or len(own) > MOST_LEVELS):
+            raise DataError(
+                f"{path}: levels of class {number} start at {starts}; give at most {MOST_LEVELS}, from 0, growing"
+            )
+        if own and not np.array_equal(np.sum([level.counts for level in own], axis=0), row_counts):
+            raise DataError(
+                f"{path}: levels of class {number} do not sum to its counts {row_counts.tolist()}; every sample is of "
+                "one level"
+            )
+    return tuple(found)

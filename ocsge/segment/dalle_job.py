@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import rasterio
 
+from ocsge.products.class_probability import CLASSES, PROBABILITY
 from ocsge.publish import file_sha256, json_bytes, publish
 from ocsge.segment.checkpoint import load_model
 from ocsge.segment.class_rasters import category_names
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from ocsge.segment.model_card import ModelCard
     from ocsge.segment.worker_gpus import WorkerGpus
 
-CLASSES, PROBABILITY, SCORES = "classes", "probability", "scores"
-"""Folders of the three kinds of rasters."""
+SCORES = "scores"
+"""Folder of the probabilities of every class; those of the classes and of their probability are known to readers."""
 
 VECTOR = "vector"
 """Folder of the polygons."""

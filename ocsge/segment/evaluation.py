@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ocsge.errors import ParameterError
+from ocsge.segment.confidence import PROBABILITIES, levels_of
 from ocsge.segment.inference import choose_device
 from ocsge.segment.metrics import Scores, design_effect
 from ocsge.segment.scoring import patch_matrices, uses_bf16
@@ -45,6 +46,9 @@ class Evaluation:
 
     source: str
     """Who labelled what, where and when."""
+
+    by_probability: NDArray[np.int64] | None = None
+    """(n, 256, n) the same pixels by mapped class, probability of 255 and reference class; None when unknown."""
 
     @property
     def scores(self) -> Scores:
@@ -95,6 +99,8 @@ def evaluate(
     """
     where = torch.device(choose_device(device))
     network = network.to(where)
+    classes = len(card.head_classes)
+    by_probability = np.zeros((classes, PROBABILITIES, classes), dtype=np.int64)
     matrices = patch_matrices(
         network,
         card,
@@ -103,6 +109,7 @@ def evaluate(
         device=where,
         bf16=uses_bf16(precision, where),
         turned=turned,
+        by_probability=by_probability,
         progress=progress,
     )
     if not matrices.any():
@@ -110,24 +117,27 @@ def evaluate(
             "no pixel has a class: nothing to judge by; give patches whose classes are not all ignored"
         )
     names = tuple(samples.name(index) for index in range(len(samples)))
-    return Evaluation(card.name, card.head_classes, names, matrices, source)
+    return Evaluation(card.name, card.head_classes, names, matrices, source, by_probability)
 
 
 def together(evaluations: list[Evaluation], *, model: str) -> Evaluation:
     """Return the evaluations of a cross-validation as one: each patch answered by the model that did not see it."""
+    told = [one.by_probability for one in evaluations if one.by_probability is not None]
     return Evaluation(
         model,
         evaluations[0].classes,
         tuple(name for one in evaluations for name in one.names),
         np.concatenate([one.matrices for one in evaluations]),
         evaluations[0].source,
+        np.sum(told, axis=0) if len(told) == len(evaluations) else None,
     )
 
 
 def confusion_of(evaluation: Evaluation, *, numbering: str, numbers: Mapping[str, int]) -> dict[str, Any]:
     """Return the confusion matrix in the form of :mod:`ocsge.products.confusion`, with its design effect.
 
-    Classes without any pixel, mapped or in the reference, are left out: nothing is known of them.
+    The pixels are told by levels of the model's probability too, where a class has enough of them for several. Classes
+    without any pixel, mapped or in the reference, are left out: nothing is known of them.
 
     Parameters
     ----------
@@ -140,11 +150,15 @@ def confusion_of(evaluation: Evaluation, *, numbering: str, numbers: Mapping[str
     """
     counts = evaluation.scores.counts
     held = [i for i in range(len(evaluation.classes)) if (counts[i] + counts[:, i]).any()]
+    classes = [numbers[evaluation.classes[i]] for i in held]
+    told = evaluation.by_probability
+    levels = [] if told is None else levels_of(told[held][..., held], classes)
     return {
         "numbering": numbering,
-        "classes": [numbers[evaluation.classes[i]] for i in held],
+        "classes": classes,
         "counts": counts[np.ix_(held, held)].tolist(),
         "source": evaluation.source,
         "model": evaluation.model,
         "design_effect": round(evaluation.design_effect, 1),
+        **({"levels": levels} if levels else {}),
     }

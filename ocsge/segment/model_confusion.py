@@ -79,10 +79,17 @@ def _matrix(cards: Sequence[ModelCard], table: ClassTable, rules: Rules) -> dict
         for at, number in enumerate(stated["classes"])
         if (counts[at].any() or counts[:, at].any()) and names[number] in numbers
     ]
+    classes = {number: numbers[names[number]] for number in (stated["classes"][at] for at in seen)}
+    levels = [
+        {**level, "mapped": classes[level["mapped"]], "counts": [level["counts"][at] for at in seen]}
+        for level in stated.get("levels", [])
+        if level["mapped"] in classes
+    ]
     return {
         **{name: value for name, value in stated.items() if name in {"source", "design_effect"}},
         "model": cards[0].name,
         "numbering": table.numbering,
-        "classes": [numbers[names[stated["classes"][at]]] for at in seen],
+        "classes": list(classes.values()),
         "counts": counts[np.ix_(seen, seen)].tolist(),
+        **({"levels": levels} if levels else {}),
     }

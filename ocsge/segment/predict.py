@@ -24,22 +24,14 @@ import torch
 
 from ocsge.class_numbers import numbered_classes
 from ocsge.errors import DataError, ParameterError, RasterError
+from ocsge.products.class_probability import CLASSES, PROBABILITY
 from ocsge.products.cosia import VECTOR_NUMBERING
 from ocsge.publish import file_sha256, json_bytes
 from ocsge.rules import load_rules
 from ocsge.run import run, usable_cores
 from ocsge.segment.area import AreaPixels, read_area
 from ocsge.segment.class_rasters import ClassTable, class_table, make_folder, raster_kinds
-from ocsge.segment.dalle_job import (
-    CLASSES,
-    PROBABILITY,
-    SCORES,
-    VECTOR,
-    DalleJob,
-    Drawing,
-    Options,
-    make_dalle,
-)
+from ocsge.segment.dalle_job import SCORES, VECTOR, DalleJob, Drawing, Options, make_dalle
 from ocsge.segment.dalle_run import DalleWork
 from ocsge.segment.inference import Precision, Views, choose_device, choose_precision
 from ocsge.segment.model_confusion import write_confusion

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from ocsge.errors import DataError
+from ocsge.segment.confidence import add_by_probability
 from ocsge.segment.inference import choose_precision
 from ocsge.segment.metrics import IGNORED, confusion_matrix
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from ocsge.segment.inference import Precision
     from ocsge.segment.model_card import ModelCard
     from ocsge.segment.samples import Labels, Pixels, Samples
+
+
+_TURNS = 8
 
 
 def uses_bf16(precision: Precision, device: torch.device) -> bool:
@@ -60,6 +64,7 @@ def patch_matrices(
     device: torch.device,
     bf16: bool = False,
     turned: bool = False,
+    by_probability: NDArray[np.int64] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.int64]:
     """Return the (patches, n, n) confusion matrix of each patch: rows as mapped, columns as the reference says.
@@ -78,6 +83,9 @@ def patch_matrices(
         Where and in which numbers.
     turned
         Answer each patch in its eight turns and mirrors, and take the mean probability.
+    by_probability
+        (n, 256, n) table to which the pixels are added by mapped class, probability of 255 and reference class; None
+        does not look at the probability.
     progress
         Told the patches done, and of how many.
     """
@@ -93,6 +101,8 @@ def patch_matrices(
         mapped = scores.argmax(dim=1).to(torch.uint8).cpu().numpy()
         for offset in range(len(labels)):
             found[first + offset] = confusion_matrix(mapped[offset], labels[offset], classes=classes, ignore=IGNORED)
+        if by_probability is not None:
+            add_by_probability(by_probability, mapped, _top1(scores, turned=turned), labels, ignore=IGNORED)
         if progress is not None:
             progress(first + len(labels), len(samples))
     network.train(training)
@@ -115,7 +125,7 @@ def _batches(samples: Samples, batch: int) -> Iterator[tuple[int, Pixels, Labels
 
 
 def _answer(network: nn.Module, x: Tensor, *, barred: list[bool], turned: bool) -> Tensor:
-    """Return float32 scores, or mean probabilities over the eight turns, of the classes not barred; sides may be any.
+    """Return float32 scores, or summed probabilities of the eight turns, of the classes not barred; sides may be any.
 
     Classes are barred before the softmax, as where rasters are made: their probability goes to those that may win.
     """
@@ -130,6 +140,13 @@ def _answer(network: nn.Module, x: Tensor, *, barred: list[bool], turned: bool) 
             found = found.flip(3) if mirrored else found
             total = total.to(x.device) + torch.rot90(found, -quarters, (2, 3))
     return total
+
+
+def _top1(scores: Tensor, *, turned: bool) -> NDArray[np.uint8]:
+    """Return the probability of the class of each pixel, of 255, from what :func:`_answer` gives."""
+    probability = scores / _TURNS if turned else torch.softmax(scores, dim=1)
+    top1: NDArray[np.uint8] = (probability.amax(dim=1) * 255).round().to(torch.uint8).cpu().numpy()
+    return top1
 
 
 def _scores(network: nn.Module, x: Tensor, barred: list[bool]) -> Tensor:
