@@ -12,6 +12,7 @@ import shapely
 from ocsge.catalog import Source, check_source, embedded_sources, recognise, registered_sources
 from ocsge.class_numbers import numbered_classes
 from ocsge.covers import cover_layers
+from ocsge.demonstration_models import demonstration_warnings
 from ocsge.errors import CodeError, DataError, LayerError, ParameterError, RasterError
 from ocsge.layers import LayerRead, ReadReport, read_layer
 from ocsge.products.class_probability import ProbabilityLevels, probability_levels
@@ -306,7 +307,11 @@ def _raster_evidence(
         tiles=tuple(tiles),
         polygons=None,
         sha256=tuple(file_sha256(tile.path) for tile in tiles),
-        warnings=(*overlap_warning(tiles, grid=domain.grid, window=domain.window), *filter(None, [alone])),
+        warnings=(
+            *overlap_warning(tiles, grid=domain.grid, window=domain.window),
+            *filter(None, [alone]),
+            *demonstration_warnings(model),
+        ),
         model=model,
         confusion=confusion,
         confusion_sha256="" if path is None else file_sha256(path),

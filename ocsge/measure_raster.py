@@ -14,6 +14,7 @@ from rasterio.errors import RasterioIOError
 from ocsge.catalog import check_run_epsg
 from ocsge.class_areas import ClassCounts, Method, count_classes
 from ocsge.class_numbers import numbered_classes
+from ocsge.demonstration_models import demonstration_warnings
 from ocsge.errors import CrsError, RasterError
 from ocsge.grid import Grid
 from ocsge.inputs import numbering_and_model
@@ -160,7 +161,12 @@ def measure_raster(
     )
     names = _class_names(rules, numbering)
     table = _table(list(read.frame["zone"]), counts, grid=grid, names=names, matrix=matrix)
-    warnings = [*read.warnings, *overlap_warning(tiles, grid=grid, window=window), *filter(None, [alone])]
+    warnings = [
+        *read.warnings,
+        *overlap_warning(tiles, grid=grid, window=window),
+        *filter(None, [alone]),
+        *demonstration_warnings(model),
+    ]
     if empty := int((counts.pixels.sum(axis=1) + counts.no_data == 0).sum()):
         warnings.append(f"{zones}: {empty} zones hold no pixel centre; they are narrower than a pixel")
     return MeasuredRaster(

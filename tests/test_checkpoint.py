@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +44,16 @@ def test_half_weights_are_half_the_size_and_nearly_the_same(tmp_path: Path) -> N
     loaded, _ = load_model(tmp_path / "half.safetensors")
     assert all(t.dtype in {torch.float32, torch.int64} for t in loaded.state_dict().values())
     torch.testing.assert_close(scores(loaded, pixels(card)), scores(network, pixels(card)), rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640)])
+def test_weights_are_for_whom_every_other_file_is(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        save_model(small_network(small_card()), small_card(), tmp_path / "m.safetensors")
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {mode}
 
 
 def layout(name: str, path: Path, state: dict[str, torch.Tensor]) -> Path:

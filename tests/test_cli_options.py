@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import re
+from functools import partial
 from pathlib import Path
 
 import click
 import numpy as np
 import pandas as pd
 import pytest
+import rich.console
 
 from ocsge.cli import cli, options
-from ocsge.cli.printing import number, progress
+from ocsge.cli.printing import number, progress, surface
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ("--workspace", "--rules", "--at", "--assume-crs", "--numbering", "--invalid", "--resample", "--threads")
@@ -83,6 +86,35 @@ def test_progress_says_nothing_when_stderr_is_no_terminal(capfd: pytest.CaptureF
         advance("counting", 1, 2)
     printed = capfd.readouterr()
     assert (printed.out, printed.err.strip()) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("area_m2", "said"),
+    [
+        (16, "16 m²"),
+        (999, "999 m²"),
+        (1000, "0.10 ha"),
+        (303_000, "30.30 ha"),
+        (999_000, "99.90 ha"),
+        (1e6, "1.00 km²"),
+    ],
+)
+def test_an_area_is_never_said_as_zero(area_m2: float, said: str) -> None:
+    assert surface(area_m2) == said
+
+
+def test_a_count_is_shown_once_it_is_known_of_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(
+        "rich.console.Console", partial(rich.console.Console, file=shown, force_terminal=True, width=80)
+    )
+    with progress("segmenting"):
+        pass
+    assert "segmenting" in shown.getvalue()
+    assert "None" not in shown.getvalue()
+    with progress("segmenting") as advance:
+        advance("dalle 1 of 3", 2, 7)
+    assert "2/7" in shown.getvalue()
 
 
 def test_the_sentence_of_the_decree_is_written_once() -> None:

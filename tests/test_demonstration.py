@@ -154,7 +154,7 @@ def test_the_demonstration_prints_each_stage_and_what_it_is(
     assert done.code == 0, done.errors
     text = re.sub(r"\s+", " ", done.output)
     assert COMMUNE in text
-    for stage in ("CoSIA classes", "couverture of the polygons", "artificialised"):
+    for stage in ("CoSIA classes", "covers of the polygons", "artificialised"):
         assert stage in text
     assert f"{shipped.true_stock_ha:.2f} ha from the true classes, inside the interval" in text
     assert "This is a demonstration" in text

@@ -91,6 +91,33 @@ def test_show_of_an_unknown_name_is_refused() -> None:
         run("show", "FLAIR-3")
 
 
+def test_the_shipped_model_is_shown_and_checked_by_its_name() -> None:
+    shown, checked = run("show", "demonstration"), run("check", "demonstration")
+    for found in (shown, checked):
+        assert found.exit_code == 0
+        assert "warning: the model ocsge-demonstration is a demonstration" in found.stderr
+    assert shown.stdout.startswith("ocsge-demonstration (ocsge)")
+    assert "confusion matrix: 1800 points drawn at random" in shown.stdout
+    assert "fits ocsge-demonstration, every weight" in checked.stdout
+
+
+def test_weights_of_ones_own_are_shown_by_their_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    save_model(small_network(small_card()), small_card(), path)
+    shown = run("show", path)
+    assert "small-unet (ocsge)" in shown.stdout
+    assert f"file: {path}" in shown.stdout
+    assert "confusion matrix: none" in shown.stdout
+    assert shown.stderr == ""
+
+
+def test_a_name_of_the_catalogue_is_no_file_to_check_and_what_to_type_is_said() -> None:
+    with pytest.raises(ParameterError, match=f"ocsge models fetch {RGB}, then ocsge models check models/"):
+        run("check", RGB)
+    with pytest.raises(ParameterError, match="no such file; give a weights file, or `demonstration`"):
+        run("check", "nowhere.pth")
+
+
 def test_list_and_show_need_no_torch(capfd: pytest.CaptureFixture[str]) -> None:
     code = (
         "import sys\nsys.modules['torch'] = None\nfrom ocsge.cli import main\n"
@@ -111,7 +138,7 @@ def test_check_says_that_a_model_fits_and_what_it_answers(tmp_path: Path) -> Non
     assert "unet on resnet18" in shown
     assert file_sha256(tmp_path / "m.safetensors") in shown
     assert "2 classes: dedans, dehors" in shown
-    assert "a demonstration: not fit for real imagery" in shown
+    assert "the model small-unet is a demonstration" in shown
 
 
 def test_check_refuses_weights_that_do_not_fit_the_named_model(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_imagery_becomes_classes_and_the_next_command_is_said(
     out = tmp_path / "out"
     assert run("--rvb", rvb, "--model", model, "--out", out, "--probability", "--scores", *QUICK) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "1 dalle(s), 0.00 km² answered by petit on cpu in" in said
+    assert "1 dalle(s), 672 m² answered by petit on cpu in" in said
     assert f"Classes numbered by cosia_argmax_2023: {out / 'classes'}" in said
     assert f"ocsge derive --cosia {out / 'classes'}" in said
     for folder, count in (("classes", 1), ("probability", 1), ("scores", 6)):
@@ -156,10 +156,10 @@ def test_imagery_without_data_and_a_shard_without_dalle_are_no_errors(
     black = write_image(tmp_path / "black.tif", np.zeros((3, 40, 40), np.uint8))
     assert run("--rvb", black, "--model", model, "--out", tmp_path / "black", *QUICK) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "0 dalle(s), 0.00 km²" in said
+    assert "0 dalle(s), 0 m²" in said
     assert "Nothing to answer in 0770_6280: the imagery holds no data there." in said
     assert run("--rvb", rvb, "--model", model, "--out", tmp_path / "out", "--shard", "2/2", *QUICK) == 0
-    assert "0 dalle(s), 0.00 km²" in " ".join(capsys.readouterr().out.split())
+    assert "0 dalle(s), 0 m²" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_shipped_model_is_asked_for_by_its_name_with_the_warning(

@@ -16,6 +16,7 @@ from ocsge.products.confusion import read_confusion
 from ocsge.rules import load_rules
 from ocsge.segment.checkpoint import load_model
 from ocsge.segment.evaluation import Evaluation
+from ocsge.segment.learnt_patches import learnt_beside
 from ocsge.segment.model_card import read_card
 from ocsge.segment.published import published_models
 from tests.generated_patches import red_squares, write_plain, write_raster
@@ -211,10 +212,19 @@ def test_a_model_is_judged_and_its_card_keeps_the_matrix_when_asked(
     assert run(*judge, "--source", "six patches", "--turned") == 0
     assert read_card(weights.with_suffix(".json")).confusion is None
     stated = json.loads((out / "m.confusion.json").read_text(encoding="utf-8"))
-    assert stated["source"] == "six patches"
+    assert stated["source"] == "six patches; 6 of the 6 taught the model, and 0 chose its weights"
     assert stated["model"] == "m"
     assert sum(map(sum, stated["counts"])) == 6 * 32 * 32
-    assert "design effect" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "design effect" in told.out
+    assert "warning: 6 of the 6 taught the model" in told.err
+    assert "6 of the 6 taught the model" in (out / "report.md").read_text(encoding="utf-8")
+    learnt_beside(weights).unlink()
+    assert run(*judge, "--source", "six patches") == 0
+    stated = json.loads((out / "m.confusion.json").read_text(encoding="utf-8"))
+    assert stated["source"].startswith("six patches; nothing tells which patches the model learnt from")
+    assert stated["source"].endswith("its card says: 6 patches of data")
+    assert capsys.readouterr().err == ""
     assert run(*judge, "--into-card") == 0
     assert read_card(weights.with_suffix(".json")).confusion is not None
     load_model(weights)

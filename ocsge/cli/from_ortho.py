@@ -63,15 +63,18 @@ def orthos_of(ortho: tuple[Path, ...], **imagery: tuple[Path, ...]) -> list[Orth
 
 def derive_ortho(*, orthos: list[Ortho], **request: Any) -> Derivation:
     """Segment what is missing and derive; the parameters of :func:`ocsge.from_ortho.derive_from_ortho`."""
+    from dataclasses import replace
+
+    from ocsge.demonstration_models import demonstration_warning
     from ocsge.from_ortho import derive_from_ortho, weights_of
     from ocsge.segment.published import card_for
 
     card = card_for(weights_of(request["model"]))
-    if card.demonstration:
-        said = f"the model {card.name} is a demonstration, made from generated scenes: what it says of any other "
-        warn([f"{said}imagery is worth nothing"])
+    told = [demonstration_warning(card.name)] if card.demonstration else []
+    warn(told)  # before an hour of segmentation, not after
     request["millesimes"] = request.pop("millesime")
-    return derive_from_ortho(orthos, **request)
+    derived = derive_from_ortho(orthos, **request)
+    return replace(derived, warnings=tuple(text for text in derived.warnings if text not in told))
 
 
 def demonstrate_and_print(
@@ -94,7 +97,7 @@ def _print_accuracy(found: Demonstration) -> None:
     table = Table("stage", "agreement %", "mean IoU %", title="Against the known truth of the generated ground")
     stages = {
         "CoSIA classes": found.classes,
-        "couverture of the polygons": found.covers,
+        "covers of the polygons": found.covers,
         "artificialised": found.states,
     }
     for stage, scores in stages.items():

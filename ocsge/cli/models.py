@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ocsge.cli.options import FILE, NEW_FOLDER
+from ocsge.cli.options import NEW_FOLDER
+from ocsge.cli.table_output import warn
 from ocsge.errors import ParameterError
 
 if TYPE_CHECKING:
     from ocsge.segment.model_card import ModelCard
+    from ocsge.segment.published import Published
 
 MODEL = click.option("--model", help="Name of the model in the catalogue, for a file without a card.")
 
@@ -70,24 +72,58 @@ def list_() -> None:
     console.width = max(console.width, whole)  # a name that is cut cannot be given to fetch
     console.print(table)
     console.print("R, V, B, I, E: rouge, vert, bleu, infrarouge, elevation. – : not read. Their files are not shipped.")
+    console.print("Shipped: demonstration (ocsge models show demonstration), which knows generated ground alone.")
 
 
 @models.command()
 @click.argument("name")
 @click.option("--card", "as_card", is_flag=True, help="Print the card as JSON, as it stands beside a weights file.")
 def show(name: str, as_card: bool) -> None:
-    """Show a model of the catalogue: bands, normalisation, classes, licence, address, hash, accuracy, sources."""
-    from ocsge.segment.published import published_model
+    """Show a model: bands, normalisation, classes, licence, address, hash, accuracy, sources.
 
-    published = published_model(name)
-    card = published.card
+    NAME is one of the catalogue, demonstration for the shipped model, or a weights file with its card beside.
+    """
+    from ocsge.from_ortho import DEMONSTRATION, shipped_model
+    from ocsge.segment.published import card_for, published_model
+
+    file = shipped_model() if name == DEMONSTRATION else Path(name)
+    published = None if file.is_file() else published_model(name)
+    card = card_for(file) if published is None else published.card
     if as_card:
         click.echo(json.dumps(asdict(card), ensure_ascii=False, indent=1))
         return
     facts = {
         "architecture": f"{card.architecture} on {card.encoder}",
-        "runs here": f"no: {published.unsupported}" if published.unsupported else "yes",
+        "runs here": f"no: {published.unsupported}" if published is not None and published.unsupported else "yes",
         **_card_facts(card),
+        **(_file_facts(file, card) if published is None else _published_facts(published)),
+    }
+    click.echo(f"{card.name} ({card.family})")
+    for what, value in facts.items():
+        click.echo(f"  {what}: {value}")
+    _tell_demonstration(card)
+
+
+def _tell_demonstration(card: ModelCard) -> None:
+    from ocsge.demonstration_models import demonstration_warning
+
+    warn([demonstration_warning(card.name)] if card.demonstration else [])
+
+
+def _file_facts(file: Path, card: ModelCard) -> dict[str, str]:
+    """Return what is known of weights on this machine."""
+    return {
+        "file": str(file),
+        "size": f"{file.stat().st_size / 1e6:.1f} MB",
+        "sha256": card.sha256 or "not stated: ocsge models check computes it",
+        "confusion matrix": card.confusion["source"] if card.confusion else "none",
+    }
+
+
+def _published_facts(published: Published) -> dict[str, str]:
+    """Return what the catalogue says of a model beside its card."""
+    card = published.card
+    return {
         "accuracy": f"OA {published.overall_accuracy} %, mIoU {published.mean_iou} %, {published.tested_on}"
         if published.tested_on
         else "not read",
@@ -96,9 +132,6 @@ def show(name: str, as_card: bool) -> None:
         "sha256": card.sha256 or "unknown: computed and recorded by ocsge models fetch",
         "source": published.source,
     }
-    click.echo(f"{name} ({card.family})")
-    for what, value in facts.items():
-        click.echo(f"  {what}: {value}")
 
 
 def _card_facts(card: ModelCard) -> dict[str, str]:
@@ -138,12 +171,16 @@ def fetch(name: str, into: Path) -> None:
 
 
 @models.command()
-@click.argument("weights", type=FILE)
+@click.argument("weights", type=click.Path(dir_okay=False, path_type=Path))
 @MODEL
 @click.option("--write-card", is_flag=True, help="Write the card of --model beside the file, with its hash.")
 def check(weights: Path, model: str | None, write_card: bool) -> None:
-    """Check that a weights file is whole and fits its card, weight by weight; say why not."""
+    """Check that a weights file is whole and fits its card, weight by weight; say why not.
+
+    WEIGHTS is a file, or demonstration for the shipped model.
+    """
     require_torch()
+    weights = _weights_file(weights)
     from ocsge.publish import file_sha256
     from ocsge.segment.checkpoint import load_model
     from ocsge.segment.model_card import card_beside
@@ -160,8 +197,26 @@ def check(weights: Path, model: str | None, write_card: bool) -> None:
     click.echo(f"  {card.architecture} on {card.encoder}, {count / 1e6:.1f} M weights, sha256 {hashed}")
     for what, value in _card_facts(card).items():
         click.echo(f"  {what}: {value}")
-    if card.demonstration:
-        click.echo("  a demonstration: not fit for real imagery")
+    _tell_demonstration(card)
     if write_card:
         write(card.with_weights(sha256=hashed), card_beside(weights))
         click.echo(f"  card written: {card_beside(weights)}")
+
+
+def _weights_file(weights: Path) -> Path:
+    """Return the file that a path or the name of the shipped model stands for; say what to type for another name."""
+    from ocsge.from_ortho import DEMONSTRATION, shipped_model
+    from ocsge.segment.published import published_models
+
+    if weights.is_file():
+        return weights
+    if str(weights) == DEMONSTRATION:
+        return shipped_model()
+    if published := published_models().get(str(weights)):
+        raise ParameterError(
+            f"{weights} is a name of the catalogue, a file is checked: ocsge models fetch {weights}, then ocsge models "
+            f"check models/{published.file_name}; ocsge models show {weights} says what is known of it"
+        )
+    raise ParameterError(
+        f"{weights}: no such file; give a weights file, or `demonstration` for the shipped model (ocsge models list)"
+    )

@@ -35,6 +35,20 @@ def number(value: object, decimals: int | None, *, unknown: str = "–") -> str:
     return format(float(str(value)), form).replace(",", " ")
 
 
+def surface(area_m2: float) -> str:
+    """Return an area for a reader, in a unit that leaves it figures: km², hectares below one, m² below a tenth.
+
+    Examples
+    --------
+    >>> surface(2_500_000), surface(303_000), surface(42.0)
+    ('2.50 km²', '30.30 ha', '42 m²')
+    """
+    for unit, unit_m2, least in (("km²", 1e6, 1.0), ("ha", 1e4, 0.1)):
+        if area_m2 >= least * unit_m2:
+            return f"{number(area_m2 / unit_m2, 2)} {unit}"
+    return f"{number(area_m2, 0)} m²"
+
+
 @contextmanager
 def progress(stage: str, *, total: int | None = None) -> Iterator[Callable[[str, int, int], None]]:
     """Show a bar on stderr when that is a terminal, and give the function that moves it: stage, done, total."""
@@ -42,9 +56,16 @@ def progress(stage: str, *, total: int | None = None) -> Iterator[Callable[[str,
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     messages = Console(stderr=True)
-    columns = (TextColumn("{task.description:<18}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    columns = (TextColumn("{task.description:<18}"), BarColumn(), TextColumn("{task.fields[count]}"))
     with Progress(
         *columns, TimeElapsedColumn(), console=messages, transient=True, disable=not messages.is_terminal
     ) as bar:
-        task = bar.add_task(stage, total=total)
-        yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
+        task = bar.add_task(stage, total=total, count=_count(0, total))
+        yield lambda stage, done, total: bar.update(
+            task, description=stage, completed=done, total=total, count=_count(done, total)
+        )
+
+
+def _count(done: int, total: int | None) -> str:
+    """Return how many of how many; nothing as long as it is not known of how many."""
+    return "" if total is None else f"{done}/{total}"

@@ -10,7 +10,8 @@ import click
 
 from ocsge.cli.models import require_torch
 from ocsge.cli.options import FILE, JOBS, NEW_FOLDER, THREADS, assume_crs_option
-from ocsge.cli.printing import number, progress
+from ocsge.cli.printing import number, progress, surface
+from ocsge.cli.table_output import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,6 +99,7 @@ def segment(
     require_torch()
     from rich.console import Console
 
+    from ocsge.demonstration_models import demonstration_warning
     from ocsge.from_ortho import DEMONSTRATION, shipped_model
     from ocsge.segment.imagery import open_imagery
     from ocsge.segment.predict import segment_imagery
@@ -107,19 +109,12 @@ def segment(
         raise click.UsageError("--name: goes with one --model; give the others their card beside")
     models = tuple(shipped_model() if str(path) == DEMONSTRATION else path for path in models)
     cards = [card_for(path, model=catalogue_name) for path in models]
-    for card in cards:
-        if card.demonstration:
-            click.echo(
-                f"warning: the model {card.name} is a demonstration, made from generated scenes: what it says of any "
-                "other imagery is worth nothing",
-                err=True,
-            )
+    warn(demonstration_warning(card.name) for card in cards if card.demonstration)
     imagery = open_imagery(rvb, irc=irc, elevation=elevation, mns=mns, mnt=mnt, card=cards[0], assume_crs=assume_crs)
     given = {name: value for name, value in options.items() if value is not None}
     with progress("segmenting") as advance:
         done = segment_imagery(imagery, weights=models, cards=cards, out=out, progress=advance, **given)
-    if done.warning:
-        click.echo(f"warning: {done.warning}", err=True)
+    warn([done.warning] if done.warning else [])
     _print_segmented(Console(), done)
 
 
@@ -128,7 +123,7 @@ def _print_segmented(console: Console, done: Segmented) -> None:
 
     names = ", ".join(card.name for card in done.models)
     console.print(
-        f"{len(done.rasters)} dalle(s), {number(done.area_km2, 2)} km² answered by {names} on {done.device} in "
+        f"{len(done.rasters)} dalle(s), {surface(1e6 * done.area_km2)} answered by {names} on {done.device} in "
         f"{done.precision}, {number(done.seconds, 1)} s"
         + (f"; {done.kept} kept from an earlier run" if done.kept else ""),
         highlight=False,

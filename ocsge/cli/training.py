@@ -92,8 +92,10 @@ _SIDES = _decorated(
     click.option("--folds", type=click.IntRange(min=3), default=5, show_default=True, help="Parts of the split."),
     click.option("--fold", type=click.IntRange(min=0), default=0, show_default=True, help="Part that judges, from 0."),
     click.option("--cross-validation", is_flag=True, help="Train once a fold; each patch is judged unseen."),
-    click.option("--gap", "gap_m", type=float, help="Distance below which patches are neighbours, metres.  [300]"),
-    click.option("--block", "block_m", type=float, help="Cut locations into squares of this side, metres."),
+    click.option(
+        "--gap", "gap_m", type=float, metavar="METRES", help="Distance below which patches are neighbours.  [300]"
+    ),
+    click.option("--block", "block_m", type=float, metavar="METRES", help="Cut locations into squares of this side."),
 )
 _RECIPE = _decorated(
     click.option("--epochs", type=_FEWEST, default=50, show_default=True, help="Times the patches are seen."),
@@ -183,7 +185,7 @@ def train(data: Path, out: Path, **given: Any) -> None:
             splitting=splitting,
             device=given["device"],
             progress=advance,
-            warn=lambda text: click.echo(f"warning: {text}", err=True),
+            warn=_warn_one,
         )
     for evaluation in found.evaluations:
         _print(evaluation)
@@ -221,10 +223,20 @@ def evaluate(weights: Path, data: Path, out: Path, **given: Any) -> None:
     options = {key: value for key, value in given.items() if key not in {"layout", "classes", "ignored", "file_bands"}}
     with progress("judging") as advance:
         evaluation, files = evaluate_folder(
-            weights, labelled, out=out, rules=load_rules(), progress=partial(advance, "judging"), **options
+            weights,
+            labelled,
+            out=out,
+            rules=load_rules(),
+            progress=partial(advance, "judging"),
+            warn=_warn_one,
+            **options,
         )
     _print(evaluation)
     _print_files(files)
+
+
+def _warn_one(text: str) -> None:
+    warn([text])
 
 
 def _labels(given: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from ocsge.errors import DataError
 from ocsge.publish import file_sha256, publish
@@ -42,7 +42,8 @@ def save_model(network: nn.Module, card: ModelCard, path: Path, *, half: bool = 
     state = {name: tensor.detach().contiguous().cpu() for name, tensor in network.state_dict().items()}
     if half:
         state = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
-    sha256 = publish(path, lambda part: save_file(state, part, metadata={FAMILY_KEY: card.family}))
+    content = save(state, metadata={FAMILY_KEY: card.family})  # its own file would be readable by its owner alone
+    sha256 = publish(path, lambda part: part.write_bytes(content))
     card = card.with_weights(sha256=sha256)
     write_card(card, card_beside(path))
     return card

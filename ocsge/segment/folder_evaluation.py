@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ocsge.demonstration_models import demonstration_warning
 from ocsge.errors import CodeError
 from ocsge.products.confusion import SUFFIX
 from ocsge.publish import publish
@@ -14,6 +15,7 @@ from ocsge.segment.class_rasters import class_table
 from ocsge.segment.evaluation import OWN_NUMBERING, Evaluation, confusion_of, evaluate
 from ocsge.segment.evaluation_report import write_report
 from ocsge.segment.labelled_folder import onto_head, opened, refuse_other_resolution
+from ocsge.segment.learnt_patches import met_before
 from ocsge.segment.model_card import ModelCard, card_beside, write_card
 from ocsge.segment.published import card_for
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ocsge.rules import Rules
     from ocsge.segment.inference import Precision
     from ocsge.segment.labelled_folder import LabelledFolder
+    from ocsge.segment.learnt_patches import Met
 
 
 def matrix_numbers(card: ModelCard, rules: Rules) -> tuple[str, Mapping[str, int]]:
@@ -50,6 +53,7 @@ def evaluate_folder(
     precision: Precision = "auto",
     turned: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> tuple[Evaluation, list[Path]]:
     """Judge a model on a data set; write the report, the tables and the confusion matrix in a folder.
 
@@ -75,6 +79,9 @@ def evaluate_folder(
         Answer each patch in its eight turns and mirrors, and take the mean probability.
     progress
         Told the patches done, and of how many.
+    warn
+        Told, before anything is judged, what the scores are not worth: patches that the model has learnt from, a
+        demonstration. The report says the first too.
 
     Returns
     -------
@@ -91,11 +98,15 @@ def evaluate_folder(
             f"classes {', '.join(silent)} of the masks are never answered by {card.name}: ignore them (--ignore, or "
             "--ignore-others for all)"
         )
+    met = met_before(weights, samples.patches)
+    for text in _warnings(card, met):
+        if warn is not None:
+            warn(text)
     evaluation = evaluate(
         network,
         card,
         samples,
-        source=source or f"{len(samples)} patches of {data.folder.name}",
+        source=f"{source or f'{len(samples)} patches of {data.folder.name}'}; {_learnt_from(card, met)}",
         batch=batch,
         device=device,
         precision=precision,
@@ -111,3 +122,20 @@ def evaluate_folder(
     if into_card:
         write_card(replace(card, confusion=matrix), card_beside(weights))
     return evaluation, [*files, path]
+
+
+def _warnings(card: ModelCard, met: Met | None) -> list[str]:
+    found = [demonstration_warning(card.name)] if card.demonstration else []
+    if met is not None and met.taught + met.chose:
+        found.append(
+            f"{met}: these scores tell what {card.name} remembers, not how it answers other ground; judge it by "
+            "patches apart (split.csv of its training says which)"
+        )
+    return found
+
+
+def _learnt_from(card: ModelCard, met: Met | None) -> str:
+    """Return what is known of the patches that a model learnt from, for its report."""
+    if met is not None:
+        return str(met)
+    return f"nothing tells which patches the model learnt from, its card says: {card.trained_on or 'nothing of it'}"

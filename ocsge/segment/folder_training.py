@@ -15,6 +15,7 @@ from ocsge.segment.fine_tuning import adapted_card, adapted_network
 from ocsge.segment.folder_evaluation import matrix_numbers
 from ocsge.segment.folds import GAP_M, locations, split
 from ocsge.segment.labelled_folder import onto_head, opened, refuse_other_resolution
+from ocsge.segment.learnt_patches import TRAINING, VALIDATION, write_learnt
 from ocsge.segment.model_card import ModelCard, card_beside, write_card
 from ocsge.segment.published import card_for
 from ocsge.segment.recipe import Recipe, balanced_weights
@@ -148,7 +149,8 @@ def train_folder(
         choosing = opened(validation, onto_head(validation.mask_classes(rules), classes.head_classes), samples.bands)
         refuse_other_resolution(choosing, samples.resolution_m, whose="those to learn from")
         work.train(samples, choosing, out)
-        return Trained((out / WEIGHTS,), ())
+        sides = {TRAINING: samples.patches, VALIDATION: choosing.patches}
+        return Trained((out / WEIGHTS,), (), (write_learnt(out / WEIGHTS, sides, start=wanted.start),))
     splitting = Splitting() if splitting is None else splitting
     if not 0 <= splitting.fold < splitting.folds:
         raise ParameterError(f"fold {splitting.fold} of {splitting.folds}: they are numbered from 0")
@@ -216,6 +218,9 @@ class _Work:
             Chosen(self.samples, side) for side in (fold.training, fold.validation, fold.test)
         )
         self.train(learning, choosing, out)
+        patches = self.samples.patches
+        sides = {TRAINING: [patches[i] for i in fold.training], VALIDATION: [patches[i] for i in fold.validation]}
+        learnt = write_learnt(out / WEIGHTS, sides, start=self.wanted.start)
         network, card = load_model(out / WEIGHTS)
         evaluation = evaluate(
             network,
@@ -229,7 +234,7 @@ class _Work:
         numbering, numbers = matrix_numbers(card, self.rules)
         matrix = confusion_of(evaluation, numbering=numbering, numbers=numbers)
         write_card(replace(card, confusion=matrix), card_beside(out / WEIGHTS))
-        return evaluation, write_report(evaluation, out)
+        return evaluation, [learnt, *write_report(evaluation, out)]
 
     def _card(self, learning: Samples) -> ModelCard:
         mean, std = normalisation(learning)
