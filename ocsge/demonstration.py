@@ -7,13 +7,15 @@ classes: the comparison is of the classification and of what it does to the resu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
+from ocsge.catalog import credit_and_licence, embedded_credits
 from ocsge.class_numbers import numbered_classes
 from ocsge.derive import derive
 from ocsge.from_ortho import DEMONSTRATION, Ortho, class_rasters
@@ -24,6 +26,8 @@ from ocsge.provenance import NATIVE_RESOLUTION_M
 from ocsge.resources import shipped_directory
 from ocsge.rules import Rules, load_rules
 from ocsge.segment.metrics import IGNORED, Scores, confusion_matrix
+from ocsge.table_files import write_csv
+from ocsge.tables import Column, Schema, typed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +41,40 @@ if TYPE_CHECKING:
 
 COMMUNE, MILLESIME = "12999", 2022
 """Code of the generated commune, which no commune has, and the year its layers describe."""
+
+CLASSES, COVERS, ARTIFICIALISED = "CoSIA classes", "covers of the polygons", "artificialised"
+LAYERS_ALONE = "layers alone"
+"""Stages that are compared, and what is derived without photographs."""
+
+COMPARISON = "comparison_with_truth.csv"
+"""File of a workspace that keeps the comparison."""
+
+TRUTH_COMPARISON = Schema(
+    "TRUTH_COMPARISON",
+    {
+        "commune_code": Column("text"),
+        "stage": Column("text"),
+        "agreement_pct": Column("float64", "%"),
+        "mean_iou_pct": Column("float64", "%"),
+        "stock_ha": Column("float64", "ha", nullable=True),
+        "stock_adjusted_ha": Column("float64", "ha", nullable=True),
+        "ci95_ha": Column("float64", "ha", nullable=True),
+        "true_stock_ha": Column("float64", "ha", nullable=True),
+        "credit": Column("text"),
+    },
+)
+"""One row a stage: share of the pixels that are as the truth says, and the stocks where the stage has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayersAlone:
+    """What was derived from the layers without a class raster, and how far it is from the truth."""
+
+    covers: Scores
+    """Covers of the polygons, pixel by pixel."""
+    states: Scores
+    """Artificialised or not, pixel by pixel."""
+    stock_ha: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +95,8 @@ class Demonstration:
     """Cover of each row of ``covers``."""
     states: Scores
     """Artificialised or not, pixel by pixel; the second row is artificialised."""
+    layers: LayersAlone | None = None
+    """What the same layers make without any class raster; None when it was not derived."""
 
     @property
     def stock_ha(self) -> float:
@@ -80,6 +120,35 @@ class Demonstration:
         low, high = self.interval_ha
         return low <= self.true_stock_ha <= high
 
+    def table(self) -> pd.DataFrame:
+        """Return table :data:`TRUTH_COMPARISON`: a row a stage, with the credit of what it was made from."""
+        row = self.derivation.stock.iloc[0]
+        adjusted = float(row["stock_adjusted_ha"]), float(row["ci95_ha"])
+        none = None, None
+        stages: list[tuple[str, Scores, tuple[float | None, ...]]] = [
+            (CLASSES, self.classes, (None, *none)),
+            (COVERS, self.covers, (None, *none)),
+            (ARTIFICIALISED, self.states, (self.stock_ha, *adjusted)),
+        ]
+        if self.layers is not None:
+            stages += [
+                (f"{COVERS}, {LAYERS_ALONE}", self.layers.covers, (None, *none)),
+                (f"{ARTIFICIALISED}, {LAYERS_ALONE}", self.layers.states, (self.layers.stock_ha, *none)),
+            ]
+        generated = " ; ".join(sorted({*embedded_credits().values()}))
+        mapped, _ = credit_and_licence({}, model=str(row["model"]))
+        rows = [
+            (
+                *(COMMUNE, stage, 100 * scores.overall_accuracy, 100 * scores.mean_iou, *stocks),
+                None if stocks[0] is None else self.true_stock_ha,
+                generated if LAYERS_ALONE in stage else f"{generated} ; {mapped}",
+            )
+            for stage, scores, stocks in stages
+        ]
+        return typed(
+            pd.DataFrame(rows, columns=list(TRUTH_COMPARISON.columns)), TRUTH_COMPARISON, where="demonstration"
+        )
+
 
 def shipped_ortho() -> Path:
     """Return the folder of the generated commune."""
@@ -95,10 +164,13 @@ def demonstrate(
 ) -> Demonstration:
     """Segment the generated commune, derive it from its photographs and from the truth, and compare.
 
+    The comparison is written into the workspace, :data:`COMPARISON`; with it, what the layers alone make.
+
     Parameters
     ----------
     workspace
-        Folder of the results; what is derived from the truth goes into its folder ``verite``.
+        Folder of the results; what is derived from the truth and from the layers alone goes into its folders ``verite``
+        and ``couches``.
     jobs, threads
         Processes and threads of the derivations.
     progress
@@ -112,7 +184,17 @@ def demonstrate(
     how |= {"communes": [COMMUNE], "millesime": [MILLESIME]}
     found = derive(workspace=workspace, cosia=mapped, **how)
     truth = derive(workspace=workspace / "verite", cosia=reference, **how)
-    return compared(found, truth, mapped=mapped, reference=reference)
+    alone = derive(workspace=workspace / "couches", **how)
+    seen = replace(compared(found, truth, mapped=mapped, reference=reference), layers=layers_compared(alone, truth))
+    write_csv(seen.table(), workspace / COMPARISON)
+    return seen
+
+
+def layers_compared(alone: Derivation, truth: Derivation) -> LayersAlone:
+    """Compare what was derived without a class raster with what was derived from the true one."""
+    polygons, true_polygons = alone.polygons(), truth.polygons()
+    _, covers, states = _polygons_and_states(Ground.of(true_polygons), polygons, true_polygons)
+    return LayersAlone(covers, states, float(alone.stock["stock_ha"].iloc[0]))
 
 
 def compared(found: Derivation, truth: Derivation, *, mapped: Path, reference: Path) -> Demonstration:
@@ -128,16 +210,27 @@ def compared(found: Derivation, truth: Derivation, *, mapped: Path, reference: P
     polygons, true_polygons = found.polygons(), truth.polygons()
     ground = Ground.of(true_polygons)
     names, classes = _classes_compared(ground, mapped, reference)
-    codes = sorted({*polygons["code_cs"], *true_polygons["code_cs"]})
-    states = [False, True]
+    codes, covers, states = _polygons_and_states(ground, polygons, true_polygons)
     return Demonstration(
         derivation=found,
         truth=truth,
         classes=classes,
         class_names=names,
-        covers=_polygons_compared(ground, polygons, true_polygons, column="code_cs", values=codes),
-        cover_codes=tuple(codes),
-        states=_polygons_compared(ground, polygons, true_polygons, column="artif", values=states),
+        covers=covers,
+        cover_codes=codes,
+        states=states,
+    )
+
+
+def _polygons_and_states(
+    ground: Ground, polygons: gpd.GeoDataFrame, truth: gpd.GeoDataFrame
+) -> tuple[tuple[str, ...], Scores, Scores]:
+    """Return the covers met, their confusion, and that of the artificialised state."""
+    codes = tuple(sorted({*polygons["code_cs"], *truth["code_cs"]}))
+    return (
+        codes,
+        _polygons_compared(ground, polygons, truth, column="code_cs", values=codes),
+        _polygons_compared(ground, polygons, truth, column="artif", values=(False, True)),
     )
 
 

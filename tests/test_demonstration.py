@@ -7,13 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pyogrio
 import pytest
 import rasterio
 from small_commune import CODE, SIDE, Bench, X, Y, buildings, communes, write, write_raster
 
 from ocsge.catalog import register
-from ocsge.demonstration import COMMUNE, Demonstration, Ground, compared, demonstrate, shipped_ortho
+from ocsge.demonstration import (
+    COMMUNE,
+    COMPARISON,
+    Demonstration,
+    Ground,
+    compared,
+    demonstrate,
+    layers_compared,
+    shipped_ortho,
+)
 from ocsge.derive import derive
 from ocsge.rules import load_rules
 
@@ -24,6 +34,7 @@ NUMBERING, GRASS, SEALED = "cosia_vector_numero", 12, 3
 PIXELS = round(SIDE * 5)
 ROOT = Path(__file__).parents[1]
 STOCK_HA, ADJUSTED_HA, CI95_HA = 10.52, 10.63, 1.04
+LAYERS_ALONE_HA = 10.98
 AGREEMENT_PCT = [85.1, 91.6, 96.4]
 """Figures of the shipped commune by the shipped weights, as the documentation prints them."""
 
@@ -102,6 +113,35 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Demonstration:
     return demonstrate(tmp_path_factory.mktemp("ortho") / "w")
 
 
+def test_the_comparison_is_kept_as_a_table_that_is_credited(shipped: Demonstration) -> None:
+    path = shipped.derivation.version.parents[1] / COMPARISON
+    table = pd.read_csv(path).set_index("stage")
+    assert list(table.index) == [
+        "CoSIA classes",
+        "covers of the polygons",
+        "artificialised",
+        "covers of the polygons, layers alone",
+        "artificialised, layers alone",
+    ]
+    assert table["agreement_pct"].iloc[:3].tolist() == pytest.approx(AGREEMENT_PCT, abs=2)
+    stated = table.loc["artificialised", ["stock_ha", "stock_adjusted_ha", "ci95_ha", "true_stock_ha"]]
+    assert stated.tolist() == pytest.approx([STOCK_HA, ADJUSTED_HA, CI95_HA, shipped.true_stock_ha], abs=0.3)
+    assert table["credit"].str.contains("générées par ocsge").all()
+    assert table["credit"].str.contains("modèle ocsge-demonstration").tolist() == [True, True, True, False, False]
+
+
+def test_the_layers_alone_are_derived_without_photographs(shipped: Demonstration) -> None:
+    assert shipped.layers is not None
+    assert shipped.layers.stock_ha == pytest.approx(LAYERS_ALONE_HA, abs=0.05)
+    assert shipped.layers.states.counts.sum() == shipped.states.counts.sum()
+
+
+def test_layers_alone_that_make_the_truth_agree_with_it(lawn: Demonstration) -> None:
+    alone = layers_compared(lawn.truth, lawn.truth)
+    assert (alone.covers.overall_accuracy, alone.states.mean_iou) == (1.0, 1.0)
+    assert alone.stock_ha == lawn.true_stock_ha
+
+
 def test_the_true_stock_lies_inside_the_interval(shipped: Demonstration) -> None:
     low, high = shipped.interval_ha
     assert low < shipped.true_stock_ha < high
@@ -131,7 +171,11 @@ def test_the_figures_are_those_of_the_documentation(shipped: Demonstration) -> N
     agreement = [100 * scores.overall_accuracy for scores in (shipped.classes, shipped.covers, shipped.states)]
     assert agreement == pytest.approx(AGREEMENT_PCT, abs=2)
     text = (ROOT / "docs" / "demonstration.md").read_text(encoding="utf-8")
-    for figure in (f"{STOCK_HA} ha from the photographs", *map(str, AGREEMENT_PCT)):
+    for figure in (
+        f"{STOCK_HA} ha from the photographs",
+        f"layers alone give {LAYERS_ALONE_HA} ha",
+        *map(str, AGREEMENT_PCT),
+    ):
         assert figure in text
 
 
@@ -154,7 +198,9 @@ def test_the_demonstration_prints_each_stage_and_what_it_is(
     assert done.code == 0, done.errors
     text = re.sub(r"\s+", " ", done.output)
     assert COMMUNE in text
-    for stage in ("CoSIA classes", "covers of the polygons", "artificialised"):
+    assert f"The layers alone give {LAYERS_ALONE_HA} ha" in text
+    assert f"as a table: {shipped.derivation.version.parents[1] / COMPARISON}" in text
+    for stage in ("CoSIA classes", "covers of the polygons", "artificialised", "artificialised, layers alone"):
         assert stage in text
     assert f"{shipped.true_stock_ha:.2f} ha from the true classes, inside the interval" in text
     assert "This is a demonstration" in text

@@ -59,6 +59,7 @@ def allow(file: str, where: str, *values: float, why: str) -> Coincidence:
 COINCIDENCES = (
     allow("cli/models.py", "_WIDEST", 500, why="characters that a table of names may take on a terminal"),
     allow("cli/training.py", "_WEAK_MEAN_IOU", 0.5, why="mean IoU below which a model is called weak"),
+    allow("cli/printing.py", "surface", 0.1, why="hectares below which an area is told in m²"),
     allow("cli/derive.py", "derive", 0.2, why="pixel of CoSIA, m"),
     allow("cli/derive.py", "derive", 500, why="smallest side of a window, m: how the work is cut, not what it finds"),
     allow("cli/rules.py", "sensitivity", 0.2, why="pixel of CoSIA, m"),

@@ -81,12 +81,13 @@ def demonstrate_and_print(
     workspace: Path, *, jobs: int, threads: int | None, print_results: Callable[[Derivation], None]
 ) -> None:
     """Go from the photographs of the generated commune to its stock, and print how far each stage is from the truth."""
-    from ocsge.demonstration import demonstrate
+    from ocsge.demonstration import COMPARISON, demonstrate
 
     with progress("segmentation", total=1) as advance:
         found = demonstrate(workspace, jobs=jobs, threads=threads, progress=advance)
     print_results(found.derivation)
     _print_accuracy(found)
+    click.echo(f"The comparison, as a table: {workspace / COMPARISON}")
 
 
 def _print_accuracy(found: Demonstration) -> None:
@@ -95,13 +96,8 @@ def _print_accuracy(found: Demonstration) -> None:
 
     console = Console()
     table = Table("stage", "agreement %", "mean IoU %", title="Against the known truth of the generated ground")
-    stages = {
-        "CoSIA classes": found.classes,
-        "covers of the polygons": found.covers,
-        "artificialised": found.states,
-    }
-    for stage, scores in stages.items():
-        table.add_row(stage, number(100 * scores.overall_accuracy, 1), number(100 * scores.mean_iou, 1))
+    for row in found.table().itertuples():
+        table.add_row(str(row.stage), number(row.agreement_pct, 1), number(row.mean_iou_pct, 1))
     console.print(table)
     low, high = found.interval_ha
     console.print(
@@ -110,6 +106,12 @@ def _print_accuracy(found: Demonstration) -> None:
         f"{'inside' if found.covered else 'OUTSIDE'} the interval.",
         highlight=False,
     )
+    if found.layers is not None:
+        console.print(
+            f"The layers alone give {number(found.layers.stock_ha, 2)} ha: they agree with the generated ground but for "
+            "a few buildings, as no real layers do.",
+            highlight=False,
+        )
     console.print(
         "This is a demonstration: a generated commune, photographed by a program, and a model that knows nothing else. "
         "It says nothing of real imagery.",
