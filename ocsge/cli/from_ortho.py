@@ -108,8 +108,8 @@ def _print_accuracy(found: Demonstration) -> None:
     )
     if found.layers is not None:
         console.print(
-            f"The layers alone give {number(found.layers.stock_ha, 2)} ha: they agree with the generated ground but for "
-            "a few buildings, as no real layers do.",
+            f"The layers alone give {number(found.layers.stock_ha, 2)} ha: they agree with the generated ground but "
+            "for a few buildings, as no real layers do.",
             highlight=False,
         )
     console.print(
