@@ -133,7 +133,8 @@ def test_the_comparison_is_kept_as_a_table_that_is_credited(shipped: Demonstrati
 def test_the_layers_alone_are_derived_without_photographs(shipped: Demonstration) -> None:
     assert shipped.layers is not None
     assert shipped.layers.stock_ha == pytest.approx(LAYERS_ALONE_HA, abs=0.05)
-    assert shipped.layers.states.counts.sum() == shipped.states.counts.sum()
+    # the outline is drawn by each derivation: a few pixels of its edge
+    assert shipped.layers.states.counts.sum() == pytest.approx(shipped.states.counts.sum(), rel=1e-3)
 
 
 def test_layers_alone_that_make_the_truth_agree_with_it(lawn: Demonstration) -> None:
