@@ -113,9 +113,7 @@ def find_sources(
     registered = registered_sources(workspace)
     for source in registered:
         check_source(source)
-    sources = list(registered)
-    if not any(source.layer == COMMUNES for source in sources):
-        sources.extend(embedded_sources(communes))
+    sources = [*registered, *_shipped(registered, communes)]
     if zone_construite is not None:
         sources = [source for source in sources if source.layer != ZONE]
         sources.extend(recognise(zone_construite, layer=ZONE))
@@ -126,6 +124,15 @@ def find_sources(
             + ("" if communes else ", or name the --commune if it is one that is shipped (ocsge demo)")
         )
     return tuple(sources)
+
+
+def shipped_files(workspace: Path, *, communes: Sequence[str]) -> tuple[Path, ...]:
+    """Return the shipped files that a run reads because the workspace has no outline of communes registered."""
+    return tuple(dict.fromkeys(source.path for source in _shipped(registered_sources(workspace), communes)))
+
+
+def _shipped(registered: Sequence[Source], communes: Sequence[str]) -> tuple[Source, ...]:
+    return () if any(source.layer == COMMUNES for source in registered) else embedded_sources(communes)
 
 
 def layers_read(rules: Rules, classes: ClassEvidence | None) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import geopandas as gpd
 import pandas as pd
 import pytest
 import shapely
+from small_commune import CODE, Bench, buildings
 
 import ocsge
 from ocsge.cli import main
@@ -246,3 +247,17 @@ def test_the_demo_of_the_installed_command_derives_the_shipped_commune(olemps_pa
     (flow,) = olemps_pair.flow.itertuples()
     assert f"│ 2019–2022 │ {flow.stock_1_ha:.1f}   │ {flow.stock_2_ha:.1f}   │ {flow.gain_ha:.2f} │" in done.stdout
     assert "communes/12174_2019-2022.gpkg" in done.stdout
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_shipped_layers_are_not_read_silently(
+    registered: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bench = Bench(tmp_path, capfd)
+    if registered:
+        bench.deliver(batiment=buildings())
+    code = CODE if registered else "12174"
+    outcome = bench.derive(commune=code, millesime=2999)  # refused once the sources are known
+    assert outcome.code == 2
+    told = [line for line in outcome.errors if "shipped with ocsge are read (embedded/olemps.gpkg)" in line]
+    assert len(told) == (0 if registered else 1)

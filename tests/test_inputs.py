@@ -24,6 +24,7 @@ from ocsge.inputs import (
     find_sources,
     read_inputs,
     read_zone_construite,
+    shipped_files,
 )
 from ocsge.publish import file_sha256
 from ocsge.rules import load_rules
@@ -55,6 +56,12 @@ def test_an_empty_workspace_takes_the_layers_shipped_for_the_commune(tmp_path: P
 def test_without_data_the_command_that_adds_it_is_given(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no data registered; add BD TOPO and ADMIN EXPRESS with `ocsge catalog add"):
         find_sources(tmp_path / "w", communes=[CODE])
+
+
+def test_the_shipped_files_that_a_run_reads_are_known_before_it(tmp_path: Path) -> None:
+    (file,) = shipped_files(tmp_path, communes=["12174"])
+    assert file.name == "olemps.gpkg"
+    assert shipped_files(tmp_path, communes=["12001"]) == ()
 
 
 def test_registered_communes_take_the_place_of_the_shipped_ones(tmp_path: Path) -> None:

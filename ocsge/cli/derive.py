@@ -121,6 +121,7 @@ def derive(
         )
         return
     refuse_given("ocs_ge", "keep_unclassified", why="goes with --source official")
+    _tell_shipped(how["workspace"], communes)
     request = {"communes": communes, "millesime": millesimes, **how}
     if not ortho:
         refuse_given(*IMAGERY, "model", why="goes with --ortho")
@@ -176,6 +177,19 @@ def _derive_and_print(derive_it: Callable[..., Derivation] | None = None, **requ
     warn(result.warnings)
     if failed is not None:
         raise failed
+
+
+def _tell_shipped(workspace: Path, communes: tuple[str, ...]) -> None:
+    """Say that the layers of the demonstrations are read, when the workspace holds none for its communes."""
+    from ocsge.inputs import shipped_files
+
+    if files := shipped_files(workspace, communes=communes):
+        names = ", ".join(path.parent.name + "/" + path.name for path in files)
+        click.echo(
+            f"Layers shipped with ocsge are read ({names}): {workspace} has no commune registered; `ocsge catalog add` "
+            "registers yours.",
+            err=True,
+        )
 
 
 def _only(millesimes: tuple[int, ...]) -> int:

@@ -117,6 +117,16 @@ class Altitudes:
             np.copyto(view, metres, where=np.isnan(view) & ~np.ma.getmaskarray(read))
         return values
 
+    def meets(self, bounds_m: tuple[float, float, float, float]) -> bool:
+        """Return whether a file has ground in common with bounds (west, south, east, north), metres; none is read."""
+        xmin, ymin, xmax, ymax = (bound * _MM for bound in bounds_m)
+        for tile in self.tiles:
+            west, north = self.x_mm + tile.window.col * self.pixel_mm, -self.y_mm - tile.window.row * self.pixel_mm
+            east, south = west + tile.window.width * self.pixel_mm, north - tile.window.height * self.pixel_mm
+            if west < xmax and east > xmin and south < ymax and north > ymin:
+                return True
+        return False
+
     def paths(self, window: Window, *, grid: Grid) -> list[Path]:
         """Return the files that are looked at for a window of the imagery."""
         row, _ = self._position(window.row, window.height, grid, self.y_mm)

@@ -33,6 +33,7 @@ from ocsge.segment.area import AreaPixels, read_area
 from ocsge.segment.class_rasters import ClassTable, class_table, make_folder, raster_kinds
 from ocsge.segment.dalle_job import SCORES, VECTOR, DalleJob, Drawing, Options, make_dalle
 from ocsge.segment.dalle_run import DalleWork
+from ocsge.segment.height_coverage import check_heights
 from ocsge.segment.inference import Precision, Views, choose_device, choose_precision
 from ocsge.segment.model_confusion import write_confusion
 from ocsge.segment.networks import build_network
@@ -155,7 +156,7 @@ def segment_imagery(
     ParameterError, DataError
         Options that cannot be used, models that cannot be averaged, weights that do not fit their card.
     RasterError
-        When the area meets none of the imagery.
+        When the area, or heights of a kind, meet none of the imagery.
     OutputError
         When a result cannot be written.
     """
@@ -176,6 +177,8 @@ def segment_imagery(
         area=digest,
     )
     _check_patches(cards, options)
+    works = list(_works(imagery, ground, table, "+".join(card.name for card in cards), options))
+    warnings = [check_heights(imagery, [work.window for work in works])]
     made_of = _made_of(paths, cards, table, options)
     items = [
         DalleJob(
@@ -189,11 +192,11 @@ def segment_imagery(
             made_of=json.dumps({**made_of, **_read_from(work)}, sort_keys=True),
             vector=_drawing(rules) if vector else None,
         )
-        for work in _works(imagery, ground, table, "+".join(card.name for card in cards), options)
+        for work in works
     ]
     ours = _part(items, shard)
     make_folder(out / CLASSES)
-    warning = write_confusion(cards, table, rules, out / CLASSES)
+    warnings.append(write_confusion(cards, table, rules, out / CLASSES))
     done = _run_all(ours, jobs=jobs, progress=progress)
     return _segmented(
         done,
@@ -204,7 +207,7 @@ def segment_imagery(
         precision=options.precision,
         area_km2=sum(one["pixels"] for one in done) * imagery.grid.pixel_area_m2 / 1e6,
         seconds=time.monotonic() - started,
-        warning=warning,
+        warning="; ".join(filter(None, warnings)),
     )
 
 
