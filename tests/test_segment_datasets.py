@@ -15,7 +15,7 @@ from ocsge.rules import load_rules
 from ocsge.segment.datasets import PatchSamples, bands_of, find_patches, layout_of, place_of
 from ocsge.segment.folds import locations
 from ocsge.segment.labelled_folder import LabelledFolder, onto_head
-from ocsge.segment.mask_classes import MaskClasses, classes_of_numbering, read_classes
+from ocsge.segment.mask_classes import MaskClasses
 from ocsge.segment.metrics import IGNORED
 from ocsge.segment.samples import ArraySamples, Chosen, normalisation
 from tests.generated_patches import X, Y, red_squares, small_card, write_plain, write_raster
@@ -342,47 +342,6 @@ def test_a_patch_without_georeference_in_metres_has_no_place(tmp_path: Path, crs
     (patch,) = find_patches(tmp_path)
     assert place_of(patch).bounds is None
     assert samples_of(tmp_path).resolution_m == 0.2
-
-
-def test_an_ignored_class_keeps_its_channel_and_never_wins() -> None:
-    classes = classes_of_numbering(load_rules(), "flair_inc_mask", ignored=["Autre"])
-    assert classes.channels[19] == IGNORED
-    assert classes.head_classes[-1] == "Autre"
-    assert "Autre" not in classes.winning
-
-
-def test_an_unknown_ignored_class_is_refused_with_those_there_are() -> None:
-    with pytest.raises(CodeError, match="ignored classes Foret are not in flair_inc_mask: Bâtiment"):
-        classes_of_numbering(load_rules(), "flair_inc_mask", ignored=["Foret"])
-
-
-def classes_file(folder: Path, text: str) -> Path:
-    path = folder / "classes.csv"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def test_classes_of_ones_own_are_those_of_a_file_in_its_order(tmp_path: Path) -> None:
-    path = classes_file(tmp_path, "number,class\n3,vigne\n1,bati\n2,vigne\n0,\n")
-    classes = read_classes(path)
-    assert classes.head_classes == ("vigne", "bati")
-    assert classes.channels == {3: 0, 1: 1, 2: 0, 0: IGNORED}
-    assert read_classes(path, ignored=["vigne"]).channels == {3: IGNORED, 1: 0, 2: IGNORED, 0: IGNORED}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("numero,classe\n1,bati\n", "expected rows with the columns number and class"),
-        ("", "expected rows"),
-        ("number,class\nun,bati\n", "line 2: 'un' is no class number"),
-        ("number,class\n1,bati\n1,route\n", "line 3: the class number 1 is stated twice"),
-        ("number,class\n300,bati\n", "masks hold 0 to 255"),
-    ],
-)
-def test_a_file_of_classes_that_cannot_be_used_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        read_classes(classes_file(tmp_path, text))
 
 
 def test_a_plain_folder_must_say_what_its_numbers_mean(tmp_path: Path) -> None:

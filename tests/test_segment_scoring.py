@@ -10,7 +10,7 @@ from torch import nn
 from ocsge.errors import DataError
 from ocsge.segment.metrics import IGNORED
 from ocsge.segment.networks import build_network
-from ocsge.segment.samples import ArraySamples, Chosen, class_pixels, normalisation
+from ocsge.segment.samples import ArraySamples, Chosen, class_pixels
 from ocsge.segment.scoring import patch_matrices, uses_bf16
 from tests.generated_patches import red_squares, small_card
 
@@ -124,39 +124,6 @@ def test_patches_of_other_bands_are_refused() -> None:
 def test_the_precision_asked_for_is_used() -> None:
     assert uses_bf16("bf16", CPU)
     assert not uses_bf16("fp32", CPU)
-
-
-def test_the_normalisation_is_that_of_all_pixels() -> None:
-    pixels = [np.full((1, 2, 2), value, dtype=np.uint8) for value in (10, 30)]
-    samples = ArraySamples(pixels, [np.zeros((2, 2), dtype=np.uint8)] * 2)
-    assert normalisation(samples) == ((20.0,), (10.0,))
-
-
-def test_of_very_many_patches_the_normalisation_takes_some_at_even_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ocsge.segment.samples.MOST_READ", 3)
-    pixels = [np.full((1, 2, 2), value, dtype=np.uint8) for value in (10, 99, 20, 99, 30)]
-    samples = ArraySamples(pixels, [np.zeros((2, 2), dtype=np.uint8)] * 5)
-    assert normalisation(samples)[0] == (20.0,)
-
-
-def test_a_band_that_says_nothing_has_no_normalisation() -> None:
-    samples = ArraySamples([np.zeros((2, 4, 4), dtype=np.uint8)], [np.zeros((4, 4), dtype=np.uint8)])
-    with pytest.raises(DataError, match=r"bands \[1, 2\] hold one value"):
-        normalisation(samples)
-    with pytest.raises(DataError, match="no patch"):
-        normalisation(ArraySamples([], []))
-
-
-def test_class_pixels_are_counted_by_patch_without_those_ignored() -> None:
-    labels = np.array([[0, 1], [1, 255]], dtype=np.uint8)
-    samples = ArraySamples([np.zeros((1, 2, 2), dtype=np.uint8)] * 2, [labels, labels * 0])
-    assert class_pixels(samples, classes=2).tolist() == [[1, 2], [4, 0]]
-
-
-def test_a_label_that_is_no_class_is_refused_with_its_patch() -> None:
-    samples = ArraySamples([np.zeros((1, 2, 2), dtype=np.uint8)], [np.full((2, 2), 7, dtype=np.uint8)])
-    with pytest.raises(DataError, match="patch 0: label 7 of 2 classes"):
-        class_pixels(samples, classes=2)
 
 
 def test_samples_held_in_memory_go_together() -> None:

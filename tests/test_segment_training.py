@@ -13,7 +13,6 @@ import torch
 from ocsge.errors import DataError, ParameterError
 from ocsge.segment.augmentation import NONE, Augmentation
 from ocsge.segment.checkpoint import load_model, save_model
-from ocsge.segment.losses import dice_loss, segmentation_loss
 from ocsge.segment.metrics import IGNORED, Scores
 from ocsge.segment.model_card import write_card
 from ocsge.segment.networks import build_network
@@ -129,11 +128,11 @@ def test_weights_and_card_are_whole_or_those_before(tmp_path: Path, monkeypatch:
     card = train(red_squares(4), small_card(), out=tmp_path, recipe=replace(QUICK, epochs=1))
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def cut(state: object, path: Path, **_: object) -> None:
-        path.write_bytes(b"half of the weights")
+    def cut(path: Path, content: bytes) -> int:
+        path.write_text("half of the weights")
         raise Interrupted
 
-    monkeypatch.setattr("ocsge.segment.checkpoint.save_file", cut)
+    monkeypatch.setattr("pathlib.Path.write_bytes", cut)
     with pytest.raises(Interrupted):
         save_model(build_network(card), card, tmp_path / "model.safetensors")
     monkeypatch.setattr("ocsge.segment.model_card.json.dumps", lambda *_, **__: "\ud800")  # no UTF-8 has it
@@ -229,48 +228,6 @@ def test_patches_that_are_ignored_in_part_train(tmp_path: Path) -> None:
     halves = [np.where(np.arange(64) < 32, labels, IGNORED).astype(np.uint8) for labels in samples.labels]
     train(ArraySamples(samples.pixels, halves), small_card(), out=tmp_path, recipe=replace(QUICK, epochs=1))
     assert np.isfinite(float(history(tmp_path)[0]["loss"]))
-
-
-def test_a_batch_that_is_wholly_ignored_moves_nothing() -> None:
-    scores = torch.randn(1, 2, 4, 4, requires_grad=True)
-    loss = segmentation_loss(scores, torch.full((1, 4, 4), IGNORED), dice=1.0)
-    loss.backward()
-    assert loss.item() == 0
-    assert scores.grad is not None
-    assert not scores.grad.any()
-
-
-def test_the_loss_ignores_what_stands_under_ignored_pixels() -> None:
-    labels = torch.tensor([[[0, 1, IGNORED]]])
-    scores = torch.randn(1, 2, 1, 3)
-    changed = scores.clone()
-    changed[..., 2] += 100
-    for dice in (0.0, 1.0):
-        assert segmentation_loss(scores, labels, dice=dice) == segmentation_loss(changed, labels, dice=dice)
-
-
-def test_the_dice_loss_is_nothing_when_all_is_right_and_one_when_all_is_wrong() -> None:
-    labels = torch.tensor([[[0, 1]]])
-    right = torch.tensor([[[[50.0, -50.0]], [[-50.0, 50.0]]]])
-    assert dice_loss(right, labels).item() == pytest.approx(0, abs=1e-6)
-    assert dice_loss(-right, labels).item() == pytest.approx(1, abs=1e-6)
-
-
-def test_the_dice_loss_counts_a_small_class_as_much_as_a_large_one() -> None:
-    # class 1 is one pixel of ten and is missed: half of the loss, though nine pixels of ten are right
-    labels = torch.zeros(1, 1, 10, dtype=torch.long)
-    labels[..., 0] = 1
-    scores = torch.zeros(1, 2, 1, 10)
-    scores[:, 0] = 50
-    assert dice_loss(scores, labels).item() == pytest.approx(1 - (18 / 19 + 0) / 2, abs=1e-5)
-
-
-def test_class_weights_move_the_loss_towards_their_class() -> None:
-    scores, labels = torch.zeros(1, 2, 1, 2), torch.tensor([[[0, 1]]])
-    scores[:, 0] = 2.0
-    even = segmentation_loss(scores, labels)
-    rare = segmentation_loss(scores, labels, weights=torch.tensor([0.1, 1.9]))
-    assert rare > even
 
 
 def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path) -> None:

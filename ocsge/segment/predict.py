@@ -177,8 +177,7 @@ def segment_imagery(
         area=digest,
     )
     _check_patches(cards, options)
-    works = list(_works(imagery, ground, table, "+".join(card.name for card in cards), options))
-    warnings = [check_heights(imagery, [work.window for work in works])]
+    works, without_heights = _checked_works(imagery, ground, table, "+".join(card.name for card in cards), options)
     made_of = _made_of(paths, cards, table, options)
     items = [
         DalleJob(
@@ -196,7 +195,7 @@ def segment_imagery(
     ]
     ours = _part(items, shard)
     make_folder(out / CLASSES)
-    warnings.append(write_confusion(cards, table, rules, out / CLASSES))
+    other_matrix = write_confusion(cards, table, rules, out / CLASSES)
     done = _run_all(ours, jobs=jobs, progress=progress)
     return _segmented(
         done,
@@ -207,7 +206,7 @@ def segment_imagery(
         precision=options.precision,
         area_km2=sum(one["pixels"] for one in done) * imagery.grid.pixel_area_m2 / 1e6,
         seconds=time.monotonic() - started,
-        warning="; ".join(filter(None, warnings)),
+        warning="; ".join(filter(None, [without_heights, other_matrix])),
     )
 
 
@@ -244,6 +243,14 @@ def _segmented(done: Sequence[Mapping[str, Any]], out: Path, **facts: Any) -> Se
         skipped=tuple(one["dalle"] for one in done if not one["files"]),
         **facts,
     )
+
+
+def _checked_works(
+    imagery: Imagery, ground: Area | None, table: ClassTable, model: str, options: Options
+) -> tuple[list[DalleWork], str]:
+    """Return the dalles to answer, and a warning where their imagery has no height."""
+    works = list(_works(imagery, ground, table, model, options))
+    return works, check_heights(imagery, [work.window for work in works])
 
 
 def _works(
