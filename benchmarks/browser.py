@@ -1,12 +1,10 @@
-"""Serve a workspace and look at it with a browser that counts what is drawn: for measures and screenshots.
+"""Serve a workspace and look at it with a browser: for measures (``tab``) and screenshots.
 
-A page is watched from before its scripts run: each call that draws triangles is counted, and the moment at which the
-first large one has reached the screen is kept. Chromium draws in software, as on a machine without graphics card.
+Chromium draws in software, as on a machine without graphics card.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import signal
@@ -21,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import URLError
 
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
@@ -34,35 +31,12 @@ PAGES = {path.stem: path for path in sorted((ROOT / "app" / "views").glob("*.py"
 """Script of each page, by name."""
 MAIN = ROOT / "app" / "main.py"
 LAPTOP, PHONE = (1366, 768), (390, 844)
-_FLAGS = (
+FLAGS = (
     "--no-sandbox",
     "--use-gl=angle",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
-)
-_WATCH = """
-window.__largest = 0; window.__drawnAt = {};
-for (const name of ["drawElements", "drawArrays", "drawElementsInstanced", "drawArraysInstanced"]) {
-  const prototype = WebGL2RenderingContext.prototype, original = prototype[name];
-  prototype[name] = function (mode, ...rest) {
-    const result = original.call(this, mode, ...rest);
-    const count = (name.startsWith("drawArrays") ? rest[1] : rest[0]) * (name.endsWith("Instanced") ? rest.at(-1) : 1);
-    if (count > window.__largest) {
-      window.__largest = count;
-      const context = this;
-      requestAnimationFrame(() => requestAnimationFrame(() => {
-        context.readPixels(0, 0, 1, 1, context.RGBA, context.UNSIGNED_BYTE, new Uint8Array(4));
-        window.__drawnAt[count] = performance.now();
-      }));
-    }
-    return result;
-  };
-}
-"""
-_DRAWN = "least => Object.keys(window.__drawnAt).some(count => Number(count) >= least)"
-_WHEN = (
-    "least => Math.min(...Object.entries(window.__drawnAt).filter(([n]) => Number(n) >= least).map(([, when]) => when))"
 )
 _READY = "() => document.querySelector('[data-testid=\"stApp\"]')?.dataset.testScriptState === 'notRunning'"
 
@@ -123,7 +97,7 @@ def running(command: Sequence[str], port: int) -> Iterator[Server]:
             time.sleep(0.02)
         yield Server(url, time.perf_counter() - started)
     finally:
-        _end(process)
+        end(process)
 
 
 def _answers(url: str) -> bool:
@@ -134,7 +108,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """End a process and its children: they are a session of their own."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
@@ -142,6 +116,20 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.wait(timeout=5)
         except (ProcessLookupError, subprocess.TimeoutExpired):
             continue
+
+
+def chromium_path() -> str:
+    """Return the path of Chromium.
+
+    Raises
+    ------
+    RuntimeError
+        When the machine has none.
+    """
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        raise RuntimeError("no Chromium on the path; on Debian: apt-get install chromium")
+    return found
 
 
 @contextmanager
@@ -153,36 +141,19 @@ def chromium() -> Iterator[Browser]:
     RuntimeError
         When the machine has none.
     """
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        raise RuntimeError("no Chromium on the path; on Debian: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(_FLAGS))
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
         yield browser
         browser.close()
 
 
-def watched_page(browser: Browser, *, size: tuple[int, int] = LAPTOP) -> Page:
-    """Return an empty page without any cache, whose drawing is counted."""
+def empty_page(browser: Browser, *, size: tuple[int, int]) -> Page:
+    """Return an empty page without any cache."""
     width, height = size
-    page = browser.new_context(viewport={"width": width, "height": height}, locale="fr-FR").new_page()
-    page.add_init_script(_WATCH)
-    return page
+    return browser.new_context(viewport={"width": width, "height": height}, locale="fr-FR").new_page()
 
 
 def wait_until_ready(page: Page, *, timeout_s: float = 60) -> None:
     """Wait until the page shows a title and its script has run."""
     page.wait_for_selector("h1, h2", timeout=timeout_s * 1000)
     page.wait_for_function(_READY, timeout=timeout_s * 1000)
-
-
-def drawn_after_s(page: Page, least: int, *, timeout_s: float = 120) -> float:
-    """Return the seconds from the start of a page to a drawing of at least so many corners of triangles.
-
-    A page that draws nothing of the kind in time took forever.
-    """
-    try:
-        page.wait_for_function(_DRAWN, arg=least, timeout=timeout_s * 1000)
-    except PlaywrightTimeout:
-        return math.inf
-    return float(page.evaluate(_WHEN, least)) / 1000

@@ -1,11 +1,12 @@
 """Measure the dashboard: start, first page, reruns, the map of 30,000 polygons, the map of a département.
 
     python -m benchmarks.dashboard [--polygons 30000] [--repeat 3] [--out benchmarks/dashboard_results.md]
-                                   [--workspace FOLDER] [--no-naive]
+                                   [--workspace FOLDER] [--no-naive] [--pictures FOLDER]
 
 The workspace is generated (``departement``). Each map is opened by a fresh browser, cold, and timed from the start of
-the page to the moment its polygons stand on the screen; the naive map (``naive_map``) shows the same polygons in the
-same run. Reruns are those of Streamlit's own test runner: the script of a page without browser nor network.
+the page to the moment its polygons stand on the screen; the naive maps (``naive_map``) show the same polygons in the
+same run, watched in the same way (``tab``). Reruns are those of Streamlit's own test runner: the script of a page
+without browser nor network.
 """
 
 from __future__ import annotations
@@ -24,24 +25,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from benchmarks.browser import (
     MAIN,
     PAGES,
     ROOT,
-    chromium,
-    drawn_after_s,
     free_port,
     running,
     served,
-    wait_until_ready,
-    watched_page,
 )
-from benchmarks.departement import DRAWN, MILLESIMES, make_departement
+from benchmarks.departement import DRAWN, MILLESIMES, communes_of_gers, make_departement
 from benchmarks.measure import measured
+from benchmarks.tab import Opened, opened
 from ocsge.workspace_tables import current_version
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, WebSocket
     from streamlit.testing.v1 import AppTest
 
 RESULTS = Path(__file__).parent / "dashboard_results.md"
@@ -49,7 +48,7 @@ CORNERS_OF_A_POLYGON = 45
 """Corners of triangles that the polygons draw at least, on the average: 17 points each. The map file draws 51 a polygon
 after simplification, the naive map 120."""
 COMMUNES = 462
-NAIVE_S = 120
+NAIVE_S = 300
 """Seconds after which the naive map is given up."""
 _LIBRARIES = ("streamlit", "pydeck", "duckdb", "pandas", "playwright")
 
@@ -64,24 +63,13 @@ class Figure:
     bar: float | None = None
     """The most it may be."""
 
+    naive: float | None = None
+    """The same measure of the naive map."""
+
     @property
     def met(self) -> bool:
         """Return whether the bar is met; without bar, it is."""
         return self.bar is None or self.value <= self.bar
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A page opened by a fresh browser."""
-
-    ready_s: float
-    """Seconds to the end of its script, titles shown."""
-
-    drawn_s: float
-    """Seconds to its polygons on the screen."""
-
-    socket_mb: float
-    """What the server sent over the websocket, MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,77 +111,78 @@ def rerun(workspace: Path, page: str, repeat: int) -> Rerun:
     return Rerun(1000 * statistics.median(processor), 1000 * statistics.median(wall), max(specs, default=0) / 1000)
 
 
-def opened(browser: Browser, url: str, *, corners: int, timeout_s: float) -> Opened:
-    """Open a page cold; with ``corners``, wait until that many corners of triangles are drawn."""
-    page = watched_page(browser)
-    received: list[int] = []
-
-    def listen(websocket: WebSocket) -> None:
-        """Count what the server sends."""
-        websocket.on("framereceived", lambda content: received.append(len(content)))
-
-    page.on("websocket", listen)
-    began = time.perf_counter()
-    page.goto(url)
-    drawn = drawn_after_s(page, corners, timeout_s=timeout_s) if corners else 0.0
-    if math.isinf(drawn):  # there may be no page left to wait for
-        return Opened(math.inf, drawn, sum(received) / 1e6)
-    wait_until_ready(page, timeout_s=timeout_s)
-    ready = time.perf_counter() - began
-    page.context.close()
-    return Opened(ready, drawn, sum(received) / 1e6)
-
-
 def cold(url: str, *, repeat: int, corners: int = 0, timeout_s: float = 60) -> Opened:
     """Return the medians of pages opened by fresh browsers."""
-    found = []
-    for _ in range(repeat):
-        with chromium() as browser:
-            found.append(opened(browser, url, corners=corners, timeout_s=timeout_s))
+    found = [opened(url, corners=corners, timeout_s=timeout_s) for _ in range(repeat)]
     ready, drawn, socket = (
         statistics.median(getattr(one, name) for one in found) for name in ("ready_s", "drawn_s", "socket_mb")
     )
     return Opened(ready, drawn, socket)
 
 
-def measure_served(workspace: Path, polygons: int, repeat: int) -> list[Figure]:
-    """Return what a browser sees of the served workspace."""
+def map_figures(what: str, ours: Opened, naive: Opened | None, bar: float) -> list[Figure]:
+    """Return what was seen of a map, and of the naive one beside it where it was opened."""
+    beside = (None, None, None) if naive is None else (naive.drawn_s, naive.ready_s, naive.socket_mb)
+    return [
+        Figure(f"map of {what} drawn, cold", ours.drawn_s, "s", bar, beside[0]),
+        Figure("the same, until its script has ended", ours.ready_s, "s", naive=beside[1]),
+        Figure("the same, over the websocket", ours.socket_mb, "MB", naive=beside[2]),
+    ]
+
+
+def measure_served(workspace: Path, polygons: int, repeat: int, naive: dict[str, Opened]) -> list[Figure]:
+    """Return what a browser sees of the served workspace, its maps beside the naive ones."""
     years = "-".join(map(str, MILLESIMES[-2:]))
     ups, firsts = [], []
     for _ in range(repeat):
         with served(workspace) as server:
             ups.append(server.up_s)
             firsts.append(cold(f"{server.url}/?insee={DRAWN}&m={years}", repeat=1).ready_s)
+    maps = {}
     with served(workspace) as server:
-        carte = cold(
-            f"{server.url}/carte?insee={DRAWN}&m={years}", repeat=repeat, corners=CORNERS_OF_A_POLYGON * polygons
-        )
-        comparer = cold(
-            f"{server.url}/comparer?insee={DRAWN}&m={years}", repeat=repeat, corners=CORNERS_OF_A_POLYGON * COMMUNES
-        )
+        for page, count in {"carte": polygons, "comparer": COMMUNES}.items():
+            corners = CORNERS_OF_A_POLYGON * count
+            maps[page] = cold(f"{server.url}/{page}?insee={DRAWN}&m={years}", repeat=repeat, corners=corners)
     return [
         Figure("server answers", statistics.median(ups), "s", 5),
         Figure("first page after the start", statistics.median(firsts), "s", 3),
-        Figure(f"map of {polygons:,} polygons drawn, cold", carte.drawn_s, "s", 6),
-        Figure("the same, over the websocket", carte.socket_mb, "MB"),
-        Figure(f"map of {COMMUNES} communes drawn, cold", comparer.drawn_s, "s", 5),
+        *map_figures(f"{polygons:,} polygons", maps["carte"], naive.get("polygons"), 6),
+        *map_figures(f"{COMMUNES} communes", maps["comparer"], naive.get("communes"), 5),
     ]
 
 
-def measure_naive(workspace: Path, polygons: int) -> list[Figure]:
-    """Return what a browser sees of the naive map of the same polygons, once."""
-    place = f"polygons/commune_code={DRAWN}/millesime={MILLESIMES[-1]}/part.parquet"
-    port = free_port()
-    options = [f"--server.port={port}", "--server.headless=true", "--server.address=127.0.0.1"]
-    # by default Streamlit refuses a message above 200 MB, and the map would never come
-    options += ["--browser.gatherUsageStats=false", "--server.fileWatcherType=none", "--server.maxMessageSize=4000"]
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "benchmarks" / "naive_map.py"), *options]
-    with running([*command, "--", str(current_version(workspace) / place)], port) as server:
-        naive = cold(server.url, repeat=1, corners=CORNERS_OF_A_POLYGON * polygons, timeout_s=NAIVE_S)
-    return [
-        Figure(f"naive map of {polygons:,} polygons drawn, cold", naive.drawn_s, "s"),
-        Figure("the same, over the websocket", naive.socket_mb, "MB"),
-    ]
+def naive_maps(workspace: Path, folder: Path) -> dict[str, tuple[Path, str]]:
+    """Return the file of each naive map and the column of its colour, by what it shows.
+
+    The communes are written into a folder, with their share of artificialised land; the polygons are in the workspace.
+    """
+    version = current_version(workspace)
+    stock = pd.read_parquet(version / "stock.parquet").query(f"millesime == {MILLESIMES[-1]}")
+    communes = communes_of_gers().merge(stock[["commune_code", "part_pct"]], on="commune_code")
+    communes.to_parquet(folder / "communes.parquet")
+    polygons = version / f"polygons/commune_code={DRAWN}/millesime={MILLESIMES[-1]}/part.parquet"
+    return {"polygons": (polygons, "artif"), "communes": (folder / "communes.parquet", "part_pct")}
+
+
+def measure_naive(workspace: Path, polygons: int, pictures: Path | None) -> dict[str, Opened]:
+    """Return what a browser sees of the naive maps, each opened once, by what they show."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for what, (file, column) in naive_maps(workspace, Path(folder)).items():
+            port = free_port()
+            options = [f"--server.port={port}", "--server.headless=true", "--server.address=127.0.0.1"]
+            # by default Streamlit refuses a message above 200 MB, and the map would never come
+            options += ["--server.maxMessageSize=4000", "--server.fileWatcherType=none"]
+            options += ["--browser.gatherUsageStats=false", "--", str(file), column]
+            script = str(ROOT / "benchmarks" / "naive_map.py")
+            with running([sys.executable, "-m", "streamlit", "run", script, *options], port) as server:
+                found[what] = opened(
+                    server.url,
+                    corners=CORNERS_OF_A_POLYGON * (polygons if what == "polygons" else COMMUNES),
+                    timeout_s=NAIVE_S,
+                    picture=pictures / f"naive_{what}.png" if pictures else None,
+                )
+    return found
 
 
 def measure_files(workspace: Path) -> list[Figure]:
@@ -218,9 +207,10 @@ def report(figures: list[Figure], polygons: int) -> str:
     """Return the text of the results: machine, scene, table."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES)
     rows = "\n".join(
-        f"| {one.what} | {_shown(one)} | "
+        f"| {one.what} | {_shown(one.value, one.unit)} | "
         f"{'' if one.bar is None else f'{one.bar:g} {one.unit}'} | "
-        f"{'' if one.bar is None else 'yes' if one.met else '**no**'} |"
+        f"{'' if one.bar is None else 'yes' if one.met else '**no**'} | "
+        f"{'' if one.naive is None else _shown(one.naive, one.unit)} |"
         for one in figures
     )
     return f"""# Dashboard
@@ -231,18 +221,19 @@ drawn in {polygons:,} polygons.
 {platform.system()} {platform.machine()}, {os.cpu_count()} cores shared with other work (load {os.getloadavg()[0]:.1f}
 at the end), no graphics card: Chromium draws in software; Python {platform.python_version()}, {versions}. Medians.
 *Cold*: a fresh browser, from the start of the page to its polygons on the screen. *Naive*: the same polygons by
-geopandas, inside the description of the map, in the same run; *never*: not within {NAIVE_S} s.
+geopandas, inside the description of the map (`naive_map.py`), opened once in the same run and watched in the same way;
+*never*: not within {NAIVE_S} s. Streamlit refuses messages above 200 MB unless it is told otherwise, as it is here.
 
-| measure | value | bar | met |
-|---|---|---|---|
+| measure | value | bar | met | naive |
+|---|---|---|---|---|
 {rows}
 """
 
 
-def _shown(figure: Figure) -> str:
-    if math.isinf(figure.value):
+def _shown(value: float, unit: str) -> str:
+    if math.isinf(value):
         return "never"
-    return f"{figure.value:.{2 if figure.value < 10 else 0}f} {figure.unit}"
+    return f"{value:.{2 if value < 10 else 0}f} {unit}"
 
 
 def main() -> None:
@@ -252,15 +243,18 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--workspace", type=Path, help="folder to make and keep; used as it is when it is there")
-    parser.add_argument("--no-naive", action="store_true", help="leave the naive map out (it takes minutes)")
+    parser.add_argument("--no-naive", action="store_true", help="leave the naive maps out (they take minutes)")
+    parser.add_argument("--pictures", type=Path, help="folder for pictures of the naive maps as they are drawn")
     asked = parser.parse_args()
+    if asked.pictures:
+        asked.pictures.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         workspace = asked.workspace or Path(folder) / "workspace"
         if not workspace.exists():
             make_departement(workspace, polygons=asked.polygons, partitions=False)
-        figures = measure_served(workspace, asked.polygons, asked.repeat)
+        naive = {} if asked.no_naive else measure_naive(workspace, asked.polygons, asked.pictures)
+        figures = measure_served(workspace, asked.polygons, asked.repeat, naive)
         figures += measure_files(workspace) + measure_reruns(workspace, asked.repeat)
-        figures += [] if asked.no_naive else measure_naive(workspace, asked.polygons)
     text = report(figures, asked.polygons)
     asked.out.write_text(text, encoding="utf-8")
     print(text)

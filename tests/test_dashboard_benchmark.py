@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from benchmarks.browser import free_port, running
-from benchmarks.dashboard import PAGES, Figure, report
+from benchmarks.dashboard import PAGES, Figure, map_figures, report
+from benchmarks.tab import Opened
 
 
 def test_a_measure_meets_its_bar_up_to_the_bar_itself() -> None:
@@ -19,12 +20,21 @@ def test_a_measure_meets_its_bar_up_to_the_bar_itself() -> None:
 
 def test_the_report_has_a_line_a_measure_and_shouts_what_is_missed() -> None:
     figures = [Figure("quick", 0.5, "s", 3), Figure("slow", 12.3, "s", 6), Figure("weight", 3.21, "MB")]
-    text = report([*figures, Figure("naive", math.inf, "s")], 30_000)
-    assert "| quick | 0.50 s | 3 s | yes |" in text
-    assert "| slow | 12 s | 6 s | **no** |" in text
-    assert "| weight | 3.21 MB |  |  |" in text
-    assert "| naive | never |  |  |" in text
+    text = report([*figures, Figure("lost", math.inf, "s")], 30_000)
+    assert "| quick | 0.50 s | 3 s | yes |  |" in text
+    assert "| slow | 12 s | 6 s | **no** |  |" in text
+    assert "| weight | 3.21 MB |  |  |  |" in text
+    assert "| lost | never |  |  |  |" in text
     assert "30,000 polygons" in text
+
+
+def test_a_map_stands_beside_the_naive_one_where_that_was_opened() -> None:
+    ours, naive = Opened(ready_s=2, drawn_s=5, socket_mb=0.05), Opened(ready_s=20, drawn_s=math.inf, socket_mb=258.4)
+    text = report(map_figures("7 communes", ours, naive, 6), 7)
+    assert "| map of 7 communes drawn, cold | 5.00 s | 6 s | yes | never |" in text
+    assert "| the same, until its script has ended | 2.00 s |  |  | 20 s |" in text
+    assert "| the same, over the websocket | 0.05 MB |  |  | 258 MB |" in text
+    assert [figure.naive for figure in map_figures("7 communes", ours, None, 6)] == [None] * 3
 
 
 def test_every_page_is_measured() -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.browser import LAPTOP, PAGES, PHONE, chromium, served, wait_until_ready, watched_page  # noqa: E402
+from benchmarks.browser import LAPTOP, PAGES, PHONE, chromium, empty_page, served, wait_until_ready  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ def take(workspace: Path, pages: tuple[str, ...]) -> None:
     with served(workspace) as server, chromium() as browser:
         for page in pages:
             for ending, size in SIZES.items():
-                window = watched_page(browser, size=size)
+                window = empty_page(browser, size=size)
                 window.goto(f"{server.url}/{'' if page == 'synthese' else page}?insee={COMMUNE}")
                 wait_until_ready(window)
                 window.wait_for_timeout(_SETTLES_MS)
