@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ from benchmarks.tab import Opened, opened
 from ocsge.workspace_tables import current_version
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from streamlit.testing.v1 import AppTest
 
 RESULTS = Path(__file__).parent / "dashboard_results.md"
@@ -130,8 +133,10 @@ def map_figures(what: str, ours: Opened, naive: Opened | None, bar: float) -> li
     ]
 
 
-def measure_served(workspace: Path, polygons: int, repeat: int, naive: dict[str, Opened]) -> list[Figure]:
-    """Return what a browser sees of the served workspace, its maps beside the naive ones."""
+def measure_served(
+    workspace: Path, polygons: int, repeat: int, naive_of: Callable[[], dict[str, Opened]]
+) -> list[Figure]:
+    """Return what a browser sees of the served workspace, its maps beside the naive ones, which are opened next."""
     years = "-".join(map(str, MILLESIMES[-2:]))
     ups, firsts = [], []
     for _ in range(repeat):
@@ -143,6 +148,7 @@ def measure_served(workspace: Path, polygons: int, repeat: int, naive: dict[str,
         for page, count in {"carte": polygons, "comparer": COMMUNES}.items():
             corners = CORNERS_OF_A_POLYGON * count
             maps[page] = cold(f"{server.url}/{page}?insee={DRAWN}&m={years}", repeat=repeat, corners=corners)
+    naive = naive_of()
     return [
         Figure("server answers", statistics.median(ups), "s", 5),
         Figure("first page after the start", statistics.median(firsts), "s", 3),
@@ -253,8 +259,8 @@ def main() -> None:
         workspace = asked.workspace or Path(folder) / "workspace"
         if not workspace.exists():
             make_departement(workspace, polygons=asked.polygons, partitions=False)
-        naive = {} if asked.no_naive else measure_naive(workspace, asked.polygons, asked.pictures)
-        figures = measure_served(workspace, asked.polygons, asked.repeat, naive)
+        naive_of = dict if asked.no_naive else partial(measure_naive, workspace, asked.polygons, asked.pictures)
+        figures = measure_served(workspace, asked.polygons, asked.repeat, naive_of)
         figures += measure_files(workspace) + measure_reruns(workspace, asked.repeat)
     text = report(figures, asked.polygons)
     asked.out.write_text(text, encoding="utf-8")
