@@ -228,8 +228,8 @@ drawn in {polygons:,} polygons.
 at the end), no graphics card: Chromium draws in software; Python {platform.python_version()}, {versions}. Medians.
 *Cold*: a fresh browser, from the start of the page to its polygons on the screen. *Naive*: the same polygons by
 geopandas, inside the description of the map (`naive_map.py`), opened once in the same run and watched in the same way;
-*never*: not within {NAIVE_S} s. Its page holds nothing but the map, and it is spared the limits of polygons, which pydeck
-draws unless told otherwise, and the 200 MB above which Streamlit refuses a message.
+*never*: not within {NAIVE_S} s. Its page holds nothing but the map, and it is spared the limits of polygons, which
+pydeck draws unless told otherwise, and the 200 MB above which Streamlit refuses a message.
 
 | measure | value | bar | met | naive |
 |---|---|---|---|---|
