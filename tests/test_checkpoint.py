@@ -18,6 +18,7 @@ from ocsge.errors import DataError
 from ocsge.publish import file_sha256
 from ocsge.segment.checkpoint import load_model, save_model
 from ocsge.segment.model_card import read_card, write_card
+from ocsge.segment.published import published_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,6 +86,23 @@ def test_the_layout_of_flair_hub_loads_into_the_same_network(tmp_path: Path, *, 
     save_file(flair_hub(network.state_dict(), fusion=0 if elevation else 4), tmp_path / "hub.safetensors")
     loaded, _ = load_model(tmp_path / "hub.safetensors", card=card)
     assert torch.equal(scores(loaded, pixels(card)), scores(network, pixels(card)))
+
+
+def test_the_contract_of_flair_hub_with_elevation_loads_and_no_other_elevation_does(tmp_path: Path) -> None:
+    """The bands, normalisation and classes of the catalogue, on a small encoder."""
+    contract = published_model("FLAIR-HUB_LC-L_swinbase-upernet").card
+    card = replace(contract, encoder="swin_tiny", width=16)
+    assert card.bands == ("infrarouge", "rouge", "vert", "mns", "mnt")
+    network = small_network(card)
+    path = tmp_path / "hub.safetensors"
+    save_file(flair_hub(network.state_dict()), path)
+    loaded, _ = load_model(path, card=card)
+    assert torch.equal(scores(loaded, pixels(card)), scores(network, pixels(card)))
+    imagery = replace(card, bands=card.bands[:3], mean=card.mean[:3], std=card.std[:3], elevation=None)
+    with pytest.raises(DataError, match="bands 5, but 3 in the card"):
+        load_model(path, card=imagery)
+    with pytest.raises(DataError, match="contradict elevation 'height_uint8_20cm'"):
+        replace(card, elevation="height_uint8_20cm")
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 RGB = "FLAIR-INC_rgb_15cl_resnet34-unet"
 TINY = "FLAIR-HUB_LC-A_RGB_swintiny-upernet"
+UNKNOWN = "FLAIR-INC_rgbi_12cl_resnet34-unet"
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +80,17 @@ def test_show_says_what_is_unknown() -> None:
     assert "sha256: unknown" in shown
     assert "size: unknown" in shown
     assert "accuracy: not read" in shown
+
+
+def test_a_model_without_a_known_address_is_listed_shown_and_not_fetched_as_such(tmp_path: Path) -> None:
+    (line,) = [line for line in run("list").output.splitlines() if UNKNOWN in line]
+    assert "yes; no address" in line
+    shown = run("show", UNKNOWN).output
+    assert "file: no address is known" in shown
+    assert "sha256: unknown: computed and recorded by ocsge models check" in shown
+    with pytest.raises(ParameterError, match=f"no address is known; .* check FILE --model {UNKNOWN} --write-card"):
+        run("fetch", UNKNOWN, "--into", tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_card_that_show_prints_is_the_card_of_the_model(tmp_path: Path) -> None:

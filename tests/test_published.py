@@ -12,15 +12,42 @@ from ocsge.segment.published import card_for, published_model, published_models
 
 RGB, RGBIE = "FLAIR-INC_rgb_15cl_resnet34-unet", "FLAIR-INC_rgbie_15cl_resnet34-unet"
 INFRARED = "FLAIR-HUB_LC-A_IR_swinbase-upernet"
+INFRARED_TWELVE, ELEVATION = "FLAIR-INC_rgbi_12cl_resnet34-unet", "FLAIR-HUB_LC-L_swinbase-upernet"
 
 
 def test_the_catalogue_holds_both_families_with_addresses_of_their_own() -> None:
     models = published_models()
-    assert len(models) == len({p.url for p in models.values()}) == 16
-    for name, published in models.items():
-        assert published.card.name == name
+    fetched = {name: p for name, p in models.items() if p.url}
+    assert len(fetched) == len({p.url for p in fetched.values()}) == 16
+    assert all(p.card.name == name for name, p in models.items())
+    for name, published in fetched.items():
         assert published.url.startswith(f"https://huggingface.co/IGNF/{name}/resolve/main/{name}")
         assert published.file_name == published.url.rsplit("/", 1)[-1]
+
+
+def test_a_model_without_a_known_address_says_so_and_has_neither_size_nor_hash() -> None:
+    unknown = {name: p for name, p in published_models().items() if not p.url}
+    assert set(unknown) == {INFRARED_TWELVE, ELEVATION}
+    for published in unknown.values():
+        assert published.file_name == published.card.sha256 == ""
+        assert published.size_bytes is None
+        assert "no address" in published.source
+
+
+def test_the_twelve_classes_of_colours_and_infrared_are_a_contract_of_their_own() -> None:
+    card = published_model(INFRARED_TWELVE).card
+    assert card.bands == ("rouge", "vert", "bleu", "infrarouge")
+    assert card.mean == (105.08, 110.87, 101.82, 106.38)
+    assert len(card.classes_won) == 12
+    assert len(card.head_classes) == 19
+
+
+def test_elevation_of_flair_hub_is_the_surface_and_the_height_in_metres() -> None:
+    published = published_model(ELEVATION)
+    assert published.card.bands[-2:] == ("mns", "mnt")
+    assert published.card.elevation == "surface_and_height_m"
+    assert published.card.mean[-2:] == (311.06, 311.06)
+    assert "SPOT and Sentinel" in published.unsupported
 
 
 def test_every_known_hash_is_a_hash_and_stands_once() -> None:
@@ -67,9 +94,10 @@ def test_the_documentation_states_the_figures_of_the_catalogue() -> None:
 
 def test_a_model_that_is_not_built_here_says_why() -> None:
     unsupported = {name for name, p in published_models().items() if p.unsupported}
-    assert {name.split("_")[-1] for name in unsupported} == {
-        "convnextv2tiny-upernet",
-        "convnextv2base-upernet",
+    assert unsupported == {
+        "FLAIR-HUB_LC-A_IR_convnextv2tiny-upernet",
+        "FLAIR-HUB_LC-A_IR_convnextv2base-upernet",
+        ELEVATION,
     }
 
 

@@ -65,13 +65,16 @@ def list_() -> None:
             str(len(card.classes_won)),
             number(published.overall_accuracy, None),
             number(published.mean_iou, None),
-            "no" if published.unsupported else "yes",
+            _runs_here(published),
         )
     console = Console()
     whole = console.measure(table, options=console.options.update(width=_WIDEST)).maximum
     console.width = max(console.width, whole)  # a name that is cut cannot be given to fetch
     console.print(table)
-    console.print("R, V, B, I, E: rouge, vert, bleu, infrarouge, elevation. – : not read. Their files are not shipped.")
+    console.print(
+        "R, V, B, I, E, MM: rouge, vert, bleu, infrarouge, elevation, mns and mnt. – : not read. Their files are not "
+        "shipped."
+    )
     console.print("Shipped: demonstration (ocsge models show demonstration), which knows generated ground alone.")
 
 
@@ -127,11 +130,19 @@ def _published_facts(published: Published) -> dict[str, str]:
         "accuracy": f"OA {published.overall_accuracy} %, mIoU {published.mean_iou} %, {published.tested_on}"
         if published.tested_on
         else "not read",
-        "file": published.url,
+        "file": published.url or "no address is known",
         "size": "unknown" if published.size_bytes is None else f"{published.size_bytes / 1e6:.1f} MB",
-        "sha256": card.sha256 or "unknown: computed and recorded by ocsge models fetch",
+        "sha256": card.sha256
+        or f"unknown: computed and recorded by ocsge models {'fetch' if published.url else 'check --write-card'}",
         "source": published.source,
     }
+
+
+def _runs_here(published: Published) -> str:
+    """Return whether a model runs here, in a word or two; and that its file cannot be fetched, where so."""
+    if published.unsupported:
+        return "no"
+    return "yes" if published.url else "yes; no address"
 
 
 def _card_facts(card: ModelCard) -> dict[str, str]:
@@ -162,6 +173,11 @@ def fetch(name: str, into: Path) -> None:
     published = published_model(name)
     if published.unsupported:
         raise ParameterError(f"{name} cannot be run here: {published.unsupported}; take another model")
+    if not published.url:
+        raise ParameterError(
+            f"{name}: no address is known; ask its producer for the file, then ocsge models check FILE --model {name} "
+            "--write-card"
+        )
     path = into / published.file_name
     with progress(name) as moved:
         hashed = download(published.url, path, sha256=published.card.sha256, progress=moved)

@@ -27,7 +27,7 @@ class Published:
 
     card: ModelCard
     url: str
-    """Where the file is downloaded from."""
+    """Where the file is downloaded from; empty when no address is known."""
 
     size_bytes: int | None
     """Size of the file; None when unknown."""
@@ -49,7 +49,7 @@ class Published:
 
     @property
     def file_name(self) -> str:
-        """Name of the file."""
+        """Name of the file; empty when no address is known."""
         return self.url.rsplit("/", 1)[-1]
 
 
