@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 from small_commune import box, write_raster
@@ -45,12 +46,14 @@ from tools.train_demonstration import (
     VALIDATION_SCENES,
     VALIDATION_SEED,
     Judged,
+    adjusted_stocks,
     card_of,
     class_areas_inside,
     confusion_of,
     design_effect_of,
     judged,
     points,
+    rms,
     samples_of,
     standardised_errors,
 )
@@ -94,36 +97,63 @@ def test_the_card_says_that_the_model_is_a_demonstration(samples) -> None:
     )
 
 
+SURE = 250
+
+
+def table() -> np.ndarray:
+    """Return a table of pixels by mapped class, probability and true class, without any."""
+    return np.zeros((CLASSES, 256, CLASSES), dtype=np.int64)
+
+
 def test_points_are_drawn_among_what_is_mapped_as_each_class() -> None:
-    counts = np.zeros((CLASSES, CLASSES), dtype=np.int64)
-    counts[0, 0], counts[0, 1], counts[1, 1] = 900_000, 100_000, 7
-    drawn = points(counts, np.random.default_rng(0))
+    told = table()
+    told[0, SURE, 0], told[0, 100, 1], told[1, SURE, 1] = 900_000, 100_000, 7
+    drawn = points(told, np.random.default_rng(0))
     assert drawn[0].sum() == POINTS_A_CLASS
-    assert drawn[1].tolist() == counts[1].tolist()  # fewer pixels than points: all of them
-    assert drawn[0, 1] == pytest.approx(POINTS_A_CLASS / 10, abs=12)
+    assert (drawn[1] == told[1]).all()  # fewer pixels than points: all of them
+    assert drawn[0, 100, 1] == pytest.approx(POINTS_A_CLASS / 10, abs=12)
+    assert drawn[0, SURE, 0] + drawn[0, 100, 1] == POINTS_A_CLASS
     assert drawn[2:].sum() == 0
 
 
 def test_the_matrix_holds_the_classes_that_were_met_by_their_number() -> None:
-    counts = np.zeros((CLASSES, CLASSES), dtype=np.int64)
+    told = table()
     first, second = 2, 0
-    counts[first, first], counts[first, second], counts[second, second] = 8, 1, 9
-    matrix = confusion_of(counts)
+    told[first, SURE, first], told[first, 100, second], told[second, SURE, second] = 8, 1, 9
+    matrix = confusion_of(told)
     names = list(COSIA_NAMES.values())
     numbers = {one.name: one.numbers[NUMBERING] for one in load_rules().cosia_classes}
     assert matrix.classes == tuple(sorted(numbers[names[place]] for place in (first, second)))
     assert matrix.counts.sum() == 18
     assert matrix.counts[matrix.classes.index(numbers[names[first]])].sum() == 9
     assert matrix.model == NAME
+    assert matrix.levels == ()  # nine points make no two levels
 
 
-def counts_of(cells: dict[tuple[str, str], int]) -> NDArray[np.int64]:
-    """Return the matrix of pixels by (mapped class, true class)."""
+def test_the_matrix_tells_the_points_of_a_class_by_probability() -> None:
+    told = table()
+    told[0, 100, 0], told[0, 100, 1], told[0, SURE, 0], told[1, SURE, 1] = 40, 10, 50, 9
+    matrix = confusion_of(told)
+    number = numbers_of_truth()[HEAD[0]]
+    place, other = matrix.classes.index(number), matrix.classes.index(numbers_of_truth()[HEAD[1]])
+    unsure, sure = matrix.of_class(number)
+    assert (unsure.at_least, 100 < sure.at_least <= SURE) == (0, True)
+    assert (unsure.counts[place], unsure.counts[other], sure.counts[place], sure.counts[other]) == (40, 10, 50, 0)
+
+
+def test_errors_are_told_in_standard_errors_and_hectares() -> None:
+    stocks = pd.DataFrame({"true": [10.0, 12.0], "class": [7.0, 16.0], "class_error": [1.0, 2.0]})
+    assert standardised_errors(stocks, "class").tolist() == [3.0, -2.0]
+    assert rms(stocks["true"] - stocks["class"]) == pytest.approx(np.sqrt(12.5))
+
+
+def counts_of(cells: dict[tuple[str, str], int], *, probability: int = SURE) -> NDArray[np.int64]:
+    """Return the pixels by (mapped class, true class), all of one probability."""
     names = list(COSIA_NAMES.values())
-    counts = np.zeros((CLASSES, CLASSES), dtype=np.int64)
+    told = table()
     for (mapped, true), pixels in cells.items():
-        counts[names.index(mapped), names.index(true)] = pixels
-    return counts
+        told[names.index(mapped), probability, names.index(true)] = pixels
+    return told
 
 
 def commune_of_counts(counts: NDArray[np.int64], *, raster: Path = Path(), true_stock_ha: float = 0.0) -> Judged:
@@ -133,26 +163,52 @@ def commune_of_counts(counts: NDArray[np.int64], *, raster: Path = Path(), true_
     return Judged(counts, polygons, raster, 0.5, true_stock_ha)
 
 
-def test_the_error_of_a_stock_is_told_in_standard_errors_of_the_points_of_the_other_communes(tmp_path: Path) -> None:
+def lawn_and_roof(folder: Path, *, probability: int) -> Path:
+    """Write the map of that commune, all of one probability; return the folder of its classes."""
     values = np.full((500, 500), NUMBERS["Pelouse"], dtype=np.uint8)
     values[:, 250:] = NUMBERS["Bâtiment"]
-    raster = write_raster(tmp_path / "map.tif", values, resolution=0.2)
+    for kind, pixels in (("classes", values), ("probability", np.full_like(values, probability))):
+        (folder / kind).mkdir()
+        write_raster(folder / kind / "map.tif", pixels, resolution=0.2)
+    return folder / "classes"
+
+
+def test_the_error_of_a_stock_is_told_in_standard_errors_of_the_points_of_the_other_communes(tmp_path: Path) -> None:
+    raster = lawn_and_roof(tmp_path, probability=SURE)
     # of 100 pixels mapped as lawn, 10 are roofs: half a hectare of lawn hides 0.05 ha of stock
     seen = counts_of({("Pelouse", "Pelouse"): 90, ("Pelouse", "Bâtiment"): 10, ("Bâtiment", "Bâtiment"): 100})
     # of 100, half are, and no roof is one: 0.25 ha of stock
     half = counts_of({("Pelouse", "Pelouse"): 50, ("Pelouse", "Bâtiment"): 50, ("Bâtiment", "Pelouse"): 100})
     one = commune_of_counts(half, raster=raster, true_stock_ha=0.58)
     other = commune_of_counts(seen, raster=raster, true_stock_ha=0.5)
-    errors = standardised_errors([one, other], np.random.default_rng(0))
+    stocks = adjusted_stocks([one, other], np.random.default_rng(0))
+    assert stocks[["true", "mapped"]].to_numpy().tolist() == [[0.58, 0.5], [0.5, 0.5]]
+    errors = standardised_errors(stocks, "class")
     assert errors[0] == pytest.approx((0.58 - 0.55) / (0.5 * (0.1 * 0.9 / 99) ** 0.5))
     assert errors[1] == pytest.approx((0.5 - 0.25) / (0.5 * (0.5 * 0.5 / 99) ** 0.5))
+    # every pixel has one probability: there is nothing to tell by level
+    assert stocks["level"].tolist() == stocks["class"].tolist()
+
+
+def test_unsure_ground_is_adjusted_by_the_errors_of_unsure_ground_of_the_other_communes(tmp_path: Path) -> None:
+    raster = lawn_and_roof(tmp_path, probability=100)
+    # of the lawns that the model was unsure of half are roofs, of the others none
+    unsure = counts_of({("Pelouse", "Pelouse"): 30, ("Pelouse", "Bâtiment"): 30}, probability=100)
+    told = unsure + counts_of({("Pelouse", "Pelouse"): 60, ("Bâtiment", "Bâtiment"): 100})
+    stocks = adjusted_stocks([commune_of_counts(told, raster=raster)] * 2, np.random.default_rng(0))
+    # half a hectare of unsure lawn: a quarter of all lawns are roofs, half of the unsure ones
+    assert stocks["class"].tolist() == pytest.approx([0.625, 0.625])
+    assert stocks["level"].tolist() == pytest.approx([0.75, 0.75])
 
 
 def test_rates_that_hold_on_other_ground_leave_the_true_area_of_a_class_in_its_interval() -> None:
     alike = counts_of({("Pelouse", "Pelouse"): 90, ("Pelouse", "Vigne"): 10, ("Vigne", "Vigne"): 50})
-    inside = class_areas_inside([commune_of_counts(alike)] * 3, np.random.default_rng(0), design_effect=1.0)
-    assert inside.shape == (3, CLASSES)
-    assert inside.all()
+    for by_probability in (False, True):
+        inside = class_areas_inside(
+            [commune_of_counts(alike)] * 3, np.random.default_rng(0), design_effect=1.0, by_probability=by_probability
+        )
+        assert inside.shape == (3, CLASSES)
+        assert inside.all()
 
 
 def test_a_class_that_is_there_in_one_commune_and_mistaken_in_the_other_is_outside_in_both() -> None:
@@ -179,7 +235,7 @@ def test_a_held_out_commune_is_mapped_and_derived_from_its_map_and_from_its_trut
     write_commune(Commune(bands, truth, {"admin_express:commune": outline}), tmp_path)
     found = judged(0, weights=shipped_model(), folder=tmp_path)
     names = list(COSIA_NAMES.values())
-    true = dict(zip(names, found.counts.sum(axis=0).tolist(), strict=True))
+    true = dict(zip(names, found.told.sum(axis=(0, 1)).tolist(), strict=True))
     assert {name: pixels for name, pixels in true.items() if pixels} == {"Pelouse": 37_500, "Bâtiment": 2_500}
     # the lawn of a house is less than the decree's threshold: the whole is artificialised
     assert found.true_stock_ha == pytest.approx(0.16)
