@@ -149,19 +149,10 @@ def train(data: Path, out: Path, **given: Any) -> None:
     from ocsge.rules import load_rules
     from ocsge.segment.folder_training import ModelWanted, Splitting, train_folder
     from ocsge.segment.folds import GAP_M
-    from ocsge.segment.labelled_folder import LabelledFolder
 
-    validation = given["validation"]
-    if validation is not None:
-        refuse_given(
-            "folds", "fold", "cross_validation", "gap_m", "block_m", why="does not go with --validation: no split then"
-        )
-    if given["cross_validation"]:
-        refuse_given("fold", why="does not go with --cross-validation: every fold is judged")
-    if given["start"] is not None:
-        refuse_given("encoder", "architecture", "width", why="does not go with --from: they are those of its weights")
+    _refuse_unused(given)
     _use_threads(given["threads"])
-    labelled = _labelled(data, given)
+    validation = given["validation"]
     wanted = ModelWanted(
         name=given["name"] or out.name,
         **{key: given[key] for key in ("architecture", "encoder", "width", "bands", "start", "licence", "credit")},
@@ -175,13 +166,13 @@ def train(data: Path, out: Path, **given: Any) -> None:
     )
     with progress("training") as advance:
         found = train_folder(
-            labelled,
+            _labelled(data, given),
             out=out,
             rules=load_rules(),
             wanted=wanted,
             recipe=_recipe(given),
             balanced=given["class_weights"] == "balanced",
-            validation=None if validation is None else LabelledFolder(folder=validation, **_labels(given)),
+            validation=None if validation is None else _labelled(validation, given),
             splitting=splitting,
             device=given["device"],
             progress=advance,
@@ -189,13 +180,30 @@ def train(data: Path, out: Path, **given: Any) -> None:
         )
     for evaluation in found.evaluations:
         _print(evaluation)
-    if len(found.evaluations) > 1:
-        means = [100 * evaluation.scores.mean_iou for evaluation in found.evaluations]
+    _print_spread(found.evaluations)
+    _print_files([*found.weights, *found.files])
+
+
+def _refuse_unused(given: dict[str, Any]) -> None:
+    """Refuse options that change nothing beside others."""
+    if given["validation"] is not None:
+        refuse_given(
+            "folds", "fold", "cross_validation", "gap_m", "block_m", why="does not go with --validation: no split then"
+        )
+    if given["cross_validation"]:
+        refuse_given("fold", why="does not go with --cross-validation: every fold is judged")
+    if given["start"] is not None:
+        refuse_given("encoder", "architecture", "width", why="does not go with --from: they are those of its weights")
+
+
+def _print_spread(folds: Sequence[Evaluation]) -> None:
+    """Say how far the folds of a cross-validation are from one another."""
+    means = [100 * evaluation.scores.mean_iou for evaluation in folds]
+    if len(means) > 1:
         click.echo(
             f"mean IoU by fold: {number(sum(means) / len(means), 1)} % on average, "
             f"from {number(min(means), 1)} to {number(max(means), 1)} %"
         )
-    _print_files([*found.weights, *found.files])
 
 
 @click.command()

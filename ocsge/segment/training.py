@@ -10,6 +10,7 @@ import copy
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from ocsge.segment.model_card import ModelCard
     from ocsge.segment.samples import Samples
@@ -168,7 +170,7 @@ def _epoch(
     cpu, wall = time.process_time() - run.cpu_seconds, time.monotonic() - 60 * run.minutes
     steps = _steps(samples, recipe)
     weights = None if recipe.class_weights is None else torch.tensor(recipe.class_weights, device=device)
-    normalise, bf16 = Normaliser(card, device), uses_bf16(recipe.precision, device)
+    teaching = _Teaching(recipe, Normaliser(card, device), weights, bf16=uses_bf16(recipe.precision, device))
     run.network.train()
     losses, rate, done = [], 0.0, 0.0
     for pixels, labels in _shown(samples, card, recipe, epoch=run.epoch):
@@ -176,34 +178,7 @@ def _epoch(
         if done >= 1:
             break
         rate = recipe.learning_rate_at(done)
-        for group in run.optimiser.param_groups:
-            group["lr"] = rate
-        try:
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-                scores = run.network(normalise(pixels))
-        except ValueError as error:  # a norm over the batch that is given one value
-            raise ParameterError(
-                f"steps of {len(pixels)} patches of {pixels.shape[-1]} pixels leave the network nothing to average "
-                f"({error}); give a larger batch or larger squares"
-            ) from error
-        loss = segmentation_loss(
-            scores,
-            torch.from_numpy(labels).to(device).long(),
-            weights=weights,
-            dice=recipe.dice,
-            smoothing=recipe.smoothing,
-        )
-        losses.append(float(loss.detach()))
-        if not np.isfinite(losses[-1]):
-            raise ParameterError(
-                f"epoch {run.epoch + 1}: the loss is {losses[-1]}; lower the learning rate ({recipe.learning_rate:g})"
-            )
-        run.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip_norm)
-        run.optimiser.step()
-        run.step += 1
-        _average(run, recipe.average)
+        losses.append(teaching.step(run, pixels, labels, rate=rate))
         if progress is not None:
             progress(f"epoch {run.epoch + 1}", run.step, steps * recipe.epochs)
     run.epoch += 1
@@ -211,10 +186,57 @@ def _epoch(
     row: dict[str, float | int | None] = dict.fromkeys(HISTORY_COLUMNS)
     row |= {"epoch": run.epoch, "learning_rate": rate, "loss": float(np.mean(losses)) if losses else None}
     if run.ended or run.epoch % recipe.judge_every == 0:
-        row |= _judge(run, card, validation, recipe=recipe, device=device, bf16=bf16)
+        row |= _judge(run, card, validation, recipe=recipe, device=device, bf16=teaching.bf16)
     run.cpu_seconds, run.minutes = time.process_time() - cpu, (time.monotonic() - wall) / 60
     row |= {"cpu_seconds": round(run.cpu_seconds, 1), "minutes": round(run.minutes, 2)}
     run.history.append(row)
+
+
+@dataclass(frozen=True, slots=True)
+class _Teaching:
+    """What every step of an epoch has in common."""
+
+    recipe: Recipe
+    normalise: Normaliser
+    weights: Tensor | None
+    """Weight of each class."""
+    bf16: bool
+
+    def step(self, run: Run, pixels: NDArray[np.float32], labels: NDArray[np.uint8], *, rate: float) -> float:
+        """Move the weights by one batch at a learning rate; return its loss."""
+        for group in run.optimiser.param_groups:
+            group["lr"] = rate
+        loss = self._loss(run.network, pixels, labels)
+        found = float(loss.detach())
+        if not np.isfinite(found):
+            raise ParameterError(
+                f"epoch {run.epoch + 1}: the loss is {found}; lower the learning rate ({self.recipe.learning_rate:g})"
+            )
+        run.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(run.network.parameters(), self.recipe.clip_norm)
+        run.optimiser.step()
+        run.step += 1
+        _average(run, self.recipe.average)
+        return found
+
+    def _loss(self, network: nn.Module, pixels: NDArray[np.float32], labels: NDArray[np.uint8]) -> Tensor:
+        device = self.normalise.device
+        try:
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.bf16):
+                scores = network(self.normalise(pixels))
+        except ValueError as error:  # a norm over the batch that is given one value
+            raise ParameterError(
+                f"steps of {len(pixels)} patches of {pixels.shape[-1]} pixels leave the network nothing to average "
+                f"({error}); give a larger batch or larger squares"
+            ) from error
+        return segmentation_loss(
+            scores,
+            torch.from_numpy(labels).to(device).long(),
+            weights=self.weights,
+            dice=self.recipe.dice,
+            smoothing=self.recipe.smoothing,
+        )
 
 
 def _steps(samples: Samples, recipe: Recipe) -> int:
