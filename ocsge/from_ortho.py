@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,9 @@ DEMONSTRATION = "demonstration"
 
 FOLDER = "cosia"
 """Folder of a workspace that holds the class rasters segmented there."""
+
+WARNING = "warning.txt"
+"""File beside the class rasters of an imagery: what to know of how they were made; none when there is nothing."""
 
 NO_TORCH = (
     "segmenting orthophotos needs torch, which is not installed: run `make segment`, or `pip install ocsge[segment]`"
@@ -149,7 +152,7 @@ def derive_from_ortho(
     area = area_to_segment(communes, perimetre=perimetre, workspace=workspace, rules=law, **read)  # type: ignore[arg-type]
     execution: dict[str, Any] = {"jobs": jobs, "threads": threads, "progress": progress}
     rasters = class_rasters(orthos, model=model, workspace=workspace, area=area, **execution)
-    return derive(
+    derived = derive(
         communes=communes,
         millesime=millesimes,
         workspace=workspace,
@@ -159,6 +162,8 @@ def derive_from_ortho(
         **execution,
         **how,  # type: ignore[arg-type]
     )
+    told = [path.read_text(encoding="utf-8") for path in (one.parent / WARNING for one in rasters) if path.is_file()]
+    return replace(derived, warnings=(*derived.warnings, *told))
 
 
 def area_to_segment(
@@ -279,6 +284,8 @@ def _segment(
         raise RasterError(
             f"{ortho.rvb}: the orthophotos meet none of the territory asked for; give the tiles of the territory"
         )
+    if done.warning:
+        publish(folder / WARNING, lambda path: path.write_text(done.warning, encoding="utf-8"))
     return done.folder
 
 

@@ -195,6 +195,23 @@ def test_derive_takes_the_class_raster_of_the_photographs(bench: Bench, imagery:
     assert len(segmented) == 1
 
 
+def test_heights_that_lack_under_the_imagery_are_told_with_the_result_each_time(bench: Bench, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from ortho_scenes import card_of, textured, varied_model  # noqa: PLC0415  (needs torch)
+
+    bench.deliver(batiment=buildings())
+    model = varied_model(tmp_path, card_of(("rouge", "elevation"), resolution_m=1.0))
+    half = int(SIDE) // 2
+    (tmp_path / "rvb").mkdir()
+    for tile in (0, 1):
+        write_raster(tmp_path / "rvb" / f"{tile}.tif", textured(3, int(SIDE), half), offset=float(tile * half))
+    heights = write_raster(tmp_path / "heights.tif", np.zeros((int(SIDE), half), dtype=np.uint8))
+    for _ in range(2):  # the second time nothing is segmented or derived
+        outcome = bench.derive("--ortho", tmp_path / "rvb", "--elevation", heights, "--model", model)
+        assert outcome.code == 0, outcome.errors
+        assert any("--elevation meets nothing of 1 tile(s) of imagery (1.tif)" in line for line in outcome.errors)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
