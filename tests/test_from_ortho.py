@@ -13,10 +13,11 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import shapely
-from small_commune import SIDE, Bench, X, Y, box, buildings, write, write_raster
+from small_commune import CODE, SIDE, Bench, X, Y, box, buildings, write, write_raster
 
 from ocsge import from_ortho
 from ocsge.errors import DataError, ParameterError
@@ -30,7 +31,9 @@ from ocsge.from_ortho import (
     shipped_model,
     weights_of,
 )
+from ocsge.measure_raster import measure_raster
 from ocsge.products.confusion import confusion_beside
+from ocsge.publish import file_sha256
 from ocsge.rules import load_rules
 from ocsge.segment.model_card import card_beside, read_card, write_card
 
@@ -247,6 +250,44 @@ def test_the_probability_is_kept_when_the_card_has_levels_of_it(tmp_path: Path) 
         (folder,) = class_rasters([ortho], **how)
         assert folder.with_name("probability").is_dir() == bool(levels)
         assert ("levels" in json.loads(confusion_beside(folder).read_text(encoding="utf-8"))) == bool(levels)
+
+
+def test_photographs_make_a_stock_adjusted_by_the_probability_of_each_pixel(bench: Bench, tmp_path: Path) -> None:
+    """Six classes of a random network: of what it maps as buildings without confidence half is, of the rest all."""
+    pytest.importorskip("torch")
+    from ortho_scenes import card_of, textured, varied_model, write_image  # noqa: PLC0415  (needs torch)
+
+    bench.deliver(batiment=buildings())
+    side = int(SIDE * 5)
+    rvb = write_image(tmp_path / "rvb.tif", textured(3, side, side), xmin=X, ymax=Y + SIDE)
+    counts = np.diag([60] * 6)
+    counts[0, 5] = 20
+    unsure, sure = [20, 0, 0, 0, 0, 20], [40, 0, 0, 0, 0, 0]
+    levels = [{"mapped": 1, "from": p, "counts": row} for p, row in ((0, unsure), (140, sure))]
+    told = {"numbering": "flair_inc_mask", "classes": [1, 2, 3, 4, 5, 6], "counts": counts.tolist(), "source": "test"}
+    stocks, built, made = [], [], []
+    for strata, matrix in (("class and probability", {**told, "levels": levels}), ("class", told)):
+        weights = varied_model(tmp_path, card_of(confusion=matrix))
+        where = ("--commune", CODE, "--millesime", 2022, "--workspace", bench.workspace)
+        outcome = bench.ocsge("derive", *where, "--ortho", rvb, "--model", weights)
+        assert outcome.code == 0, outcome.errors
+        (run,) = [json.loads(path.read_text(encoding="utf-8")) for path in bench.published().rglob("run.json")]
+        assert run["classes"]["confusion"]["strata"] == strata
+        stocks.append(pd.read_csv(bench.published() / "stock.csv")["stock_ha"].iloc[0])
+        (raster,) = set(bench.workspace.glob(f"{FOLDER}/*/classes/*.tif")) - {one for one, _ in made}
+        made.append((raster, run["classes"]["sha256"]))
+        if strata == "class and probability":
+            beside = raster.parents[1] / "probability" / raster.name
+            assert run["classes"]["confusion"]["probability_sha256"] == [file_sha256(beside)]
+        areas = measure_raster(raster.parent, bench.folder / "commune.gpkg").table.set_index("class_number")
+        built.append(areas.loc[0, ["area_m2", "adjusted_m2"]].tolist())
+    assert stocks[0] == stocks[1]  # the stock itself asks no probability
+    assert made[0][1] == made[1][1] == [file_sha256(made[0][0])]  # and the classes are the same
+    (area, by_level), (same, by_class) = built
+    assert area == same
+    assert by_class == pytest.approx(0.75 * area)  # 20 of the 80 pixels mapped as buildings are not
+    assert 0.5 * area <= by_level <= area
+    assert by_level != pytest.approx(by_class, rel=0.01)
 
 
 def test_another_matrix_of_the_model_is_another_class_raster(
