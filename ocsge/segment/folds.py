@@ -155,7 +155,7 @@ def spread_over_folds(location: NDArray[np.intp], pixels: NDArray[np.int64], *, 
     if count < folds:
         raise ParameterError(
             f"{count} locations for {folds} folds: patches that neighbour one another are one location; ask for fewer "
-            "folds, or cut it into blocks (--block)"
+            "folds, or cut it into blocks (--block METRES)"
         )
     amounts = np.zeros((count, pixels.shape[1] + 1))
     np.add.at(amounts, location, np.column_stack([pixels, np.ones(len(pixels))]))
