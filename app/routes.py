@@ -1,4 +1,4 @@
-"""Routes of the server that give the maps their data: prepared files, tiles cut from them, and what draws them."""
+"""Routes of the server beside its pages: what gives the maps their data, and the other address of the first page."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from app.answers import BRIEF, GONE, UNKNOWN, answer, refused, squeezed, tag_of
@@ -94,6 +95,12 @@ async def serve_basemap(request: Request) -> Response:
     return await answer(request, lambda: content, tag=tag, media_type="application/json", keep=BRIEF)
 
 
+async def lead_to_first_page(request: Request) -> Response:
+    """Lead from the address that the first page would have, beside those of the others, to its own: the root."""
+    asked = request.url.query
+    return RedirectResponse(f"./?{asked}" if asked else "./")
+
+
 async def serve_nothing(request: Request) -> Response:  # noqa: ARG001  (the form of a route)
     """Answer that there is nothing at an address: the page of the dashboard would be taken for data."""
     return refused(UNKNOWN)
@@ -147,5 +154,6 @@ ROUTES = [
     Route("/tuiles/{version}/{commune}/{when}/{z}/{x}/{y}.mvt", serve_tile, methods=["GET"]),
     Route(TILE_WORKER_URL, serve_tile_worker, methods=["GET"]),
     Route("/fond/{name}.json", serve_basemap, methods=["GET"]),
+    Route("/synthese", lead_to_first_page, methods=["GET"]),
     *(Route(f"/{part}/{{rest:path}}", serve_nothing, methods=["GET"]) for part in _PARTS),
 ]

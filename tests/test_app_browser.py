@@ -118,6 +118,15 @@ def test_a_page_asks_nothing_outside_breaks_nothing_and_is_accessible(
     assert (opened.foreign, opened.faults, grave) == ([], [], {})
 
 
+def test_the_first_page_opens_under_its_own_name_too(browser: Browser, address: str) -> None:
+    opened = visit(browser, address, "synthese", insee=CODE)
+    assert opened.page.url.startswith(f"{address}/?insee={CODE}")
+    assert "Petite commune" in opened.page.locator("h1").inner_text()
+    assert opened.page.get_by_text("not found").count() == 0
+    assert opened.faults == []
+    opened.page.close()
+
+
 def test_the_map_fits_a_phone(browser: Browser, address: str) -> None:
     phone = visit(browser, address, "carte", insee=CODE, width=390, height=844)
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -45,7 +45,7 @@ class Answer:
         return self.body.decode()
 
 
-def asked(path: str, method: str = "GET", **headers: str) -> Answer:
+def asked(path: str, method: str = "GET", query: str = "", **headers: str) -> Answer:
     """Return what the server answers to a path, given as it stands once decoded."""
     told: list[dict[str, object]] = []
 
@@ -64,7 +64,7 @@ def asked(path: str, method: str = "GET", **headers: str) -> Answer:
         "path": path,
         "raw_path": path.encode("utf-8", "surrogateescape"),
         "root_path": "",
-        "query_string": b"",
+        "query_string": query.encode(),
         "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
         "server": ("127.0.0.1", 8501),
         "client": ("127.0.0.1", 1),
@@ -321,6 +321,12 @@ def test_tiles_are_for_communes_of_very_many_polygons(results: Results, monkeypa
     assert not needs_tiles(results, CODE, str(LAST))
     monkeypatch.setattr("app.tiles.TILES_FROM", count - 1)
     assert needs_tiles(results, CODE, str(LAST))
+
+
+@pytest.mark.parametrize(("query", "place"), [("", "./"), ("insee=12174&m=2019-2022", "./?insee=12174&m=2019-2022")])
+def test_the_name_of_the_first_page_leads_to_the_root_with_what_was_asked(query: str, place: str) -> None:
+    answer = asked("/synthese", query=query)
+    assert (answer.status, answer.headers["location"]) == (307, place)
 
 
 def test_the_reader_of_tiles_comes_from_this_server() -> None:
