@@ -10,6 +10,7 @@ from ocsge.tables import M2_PER_HECTARE
 _NARROW = "\u202f"
 NO_VALUE = "–"
 """What stands for a figure that is not known."""
+_DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:T.*)?")
 _BEFORE = re.compile(r" ([;:?!»%])")
 
 
@@ -105,6 +106,18 @@ def years(pair: tuple[int, int]) -> str:
     '2019–2022'
     """
     return f"{pair[0]}–{pair[1]}"
+
+
+def day(text: str) -> str:
+    """Return a date, or the date of a time, as day, month and year; any other text stays as it is.
+
+    Examples
+    --------
+    >>> day("2023-11-28"), day("2026-03-01T08:30:00+00:00"), day("2022"), day(NO_VALUE)
+    ('28/11/2023', '01/03/2026', '2022', '–')
+    """
+    found = _DAY.fullmatch(text)
+    return "/".join(reversed(found.groups())) if found else text
 
 
 def typographic(text: str) -> str:

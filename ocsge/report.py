@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ocsge import report_page as html
 from ocsge.catalog import is_demonstration
 from ocsge.flag_texts import flag_sentences
-from ocsge.french import NO_VALUE, agreed, hectares, number, typographic, years
+from ocsge.french import NO_VALUE, agreed, day, hectares, number, typographic, years
 from ocsge.legal_notice import DEMONSTRATION, NO_BUILDING_RULE, NOT_OFFICIAL, TWO_MEASURES
 from ocsge.report_figures import read_figures
 from ocsge.styles import GAIN, LOSS
@@ -253,7 +253,7 @@ def _method(found: ReportFigures) -> Iterator[str]:
         )
     at = found.run["rules"].get("at")
     fingerprint = found.run["rules"]["fingerprint"][:_SHOWN_DIGITS]
-    dated = f", à la date du {at}" if at else ""
+    dated = f", à la date du {day(at)}" if at else ""
     covered = number(found.stock["coverage_pct"], 1)
     yield html.paragraph(f"Règles : version {fingerprint}{dated}. Les données décrivent {covered} % du territoire.")
     flags = "" if is_null(found.stock["flags"]) else str(found.stock["flags"])
@@ -262,10 +262,10 @@ def _method(found: ReportFigures) -> Iterator[str]:
 
 def _sources(found: ReportFigures) -> Iterator[str]:
     yield html.heading("Sources")
-    columns = ("years", "layer", "edition", "file", "credit", "licence")
+    columns, sources = ("years", "layer", "edition", "file", "credit", "licence"), _grouped(found.sources)
     rows = [
         [NO_VALUE if is_null(row[name]) or row[name] in {"nan", "None", ""} else str(row[name]) for name in columns]
-        for _, row in _grouped(found.sources).iterrows()
+        for _, row in sources.assign(edition=sources["edition"].map(day, na_action="ignore")).iterrows()
     ]
     yield html.table(("Millésime", "Couches", "Édition", "Fichier", "Crédit", "Licence"), rows)
 

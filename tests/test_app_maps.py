@@ -171,6 +171,25 @@ def test_a_legend_is_a_named_list_with_areas() -> None:
     assert (text.count("<li "), text.count("4,64 ha")) == (2, 1)
 
 
+def test_classes_of_one_colour_share_a_square_of_the_legend_which_names_each_with_its_area() -> None:
+    shades = palettes.present(palettes.usages(load_rules()), ["US2", "US5", "US235"])
+    text = legend("Usage", shades, {"US2": "1,0 ha", "US5": "2,0 ha", "US235": "3,0 ha"})
+    squares = text.split("<li ")[1:]
+    assert [square.count("background:#E6004D") for square in squares] == [1, 0]
+    assert [square.count(" ha</strong>") for square in squares] == [2, 1]
+    assert "Secondaire <strong>1,0 ha</strong><br>Production secondaire" in squares[0]
+
+
+def test_two_usages_alone_have_the_same_official_colour() -> None:
+    """A map shows them alike: its tooltip and its legend tell them apart. Covers all differ."""
+    for shades, shared in (
+        (palettes.usages(load_rules()), {"US2", "US235"}),
+        (palettes.couvertures(load_rules()), set()),
+    ):
+        colours = [shade.colour for shade in shades]
+        assert {shade.code for shade in shades if colours.count(shade.colour) > 1} == shared
+
+
 def test_a_legend_leaves_the_examples_of_a_label_to_the_table() -> None:
     text = legend("Couverture", [palettes.Shade("CS2.2.1", "Formations herbacées (Pelouses, prairies)", "#CCF24D")])
     assert "Formations herbacées<" in text

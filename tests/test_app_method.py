@@ -74,6 +74,25 @@ def test_a_generated_file_and_the_classes_of_a_model_are_not_credited_to_ign() -
     assert not method.of_demonstration({})
 
 
+def test_the_edition_of_a_delivery_is_a_french_date() -> None:
+    sources = [
+        {"product": "bd_topo_v3", "edition": "2022-06-15", "file": "batiment.gpkg"},
+        {"product": "bd_topo_v3", "edition": None, "file": "autre.gpkg"},
+    ]
+    assert [row[1] for row in method.source_rows({"sources": sources})] == ["15/06/2022", "–"]
+
+
+def test_the_page_says_the_date_of_rules_that_were_chosen(
+    village_pair: Derivation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Results(village_pair.version).provenance(CODE, LAST)
+    dated = {**told, "rules": {**told["rules"], "at": "2025-01-31"}}
+    for provenance, shown in ((told, "jour du calcul"), (dated, "31/01/2025")):
+        monkeypatch.setattr(Results, "provenance", lambda *_, given=provenance, **__: given)
+        app = opened(village_pair, monkeypatch, "methode")
+        assert any(f">{shown}<" in str(block.proto.body) for block in app.get("html"))
+
+
 def test_the_pages_say_that_a_commune_is_a_demonstration(
     village_pair: Derivation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,6 +157,7 @@ def test_the_list_is_that_of_the_layer_without_its_ground(workspace: Path) -> No
         assert listed[column].fillna(0).astype(str).tolist() == [
             str(int(value)) if isinstance(value, float) else str(value) for value in layer[column].fillna(0)
         ]
+    assert signal.shown(listed.assign(date="2026-03-01T08:30:00+00:00"))["Date"].tolist() == ["01/03/2026"] * 3
     assert signal.shown(listed)["Millésimes"].tolist() == ["tous", "2019–", "2019–2022"]
 
 

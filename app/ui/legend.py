@@ -20,6 +20,8 @@ _SWATCH = "flex:none;display:inline-block;width:1rem;height:1rem"
 def legend(title: str, shades: Sequence[Shade], areas: Mapping[str, str] | None = None) -> str:
     """Return the legend of some classes, with the area of each where it is known.
 
+    Classes of one colour share its square, as they do on the map: two official colours are the same.
+
     Parameters
     ----------
     title
@@ -36,14 +38,21 @@ def legend(title: str, shades: Sequence[Shade], areas: Mapping[str, str] | None 
     True
     """
     known = areas or {}
-    items = "".join(_item(shade, known.get(shade.code)) for shade in shades)
+    by_colour: dict[str, list[str]] = {}
+    for shade in shades:
+        by_colour.setdefault(shade.colour, []).append(_named(shade, known.get(shade.code)))
+    items = "".join(_item(colour, names) for colour, names in by_colour.items())
     return f'<ul role="list" aria-label="{escape(title)}" style="{_LIST}">{items}</ul>'
 
 
-def _item(shade: Shade, area: str | None) -> str:
-    swatch = f'<span aria-hidden="true" style="{_SWATCH};background:{shade.colour};border:1px solid {OUTLINE}"></span>'
+def _item(colour: str, names: Sequence[str]) -> str:
+    swatch = f'<span aria-hidden="true" style="{_SWATCH};background:{colour};border:1px solid {OUTLINE}"></span>'
+    return f'<li style="{_ITEM}">{swatch}<span>{"<br>".join(names)}</span></li>'
+
+
+def _named(shade: Shade, area: str | None) -> str:
     amount = "" if area is None else f" <strong>{escape(area)}</strong>"
-    return f'<li style="{_ITEM}">{swatch}<span>{escape(_short(shade.label))}{amount}</span></li>'
+    return f"{escape(_short(shade.label))}{amount}"
 
 
 def _short(label: str) -> str:

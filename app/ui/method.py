@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from app.ui.french import NO_VALUE, number, typographic, with_unit
+from app.ui.french import NO_VALUE, day, number, typographic, with_unit
 from app.ui.texts import CONFIDENCE
 from ocsge.catalog import credit_and_licence, is_demonstration
 from ocsge.catalog_schema import load_catalog
@@ -160,7 +160,7 @@ def source_rows(run: Mapping[str, Any]) -> list[tuple[str, str, str, str, str]]:
     for source in run.get("sources", ()):
         product, edition, file = (source.get(name) or NO_VALUE for name in ("product", "edition", "file"))
         credit, licence = credit_and_licence(source)
-        found[titles.get(product, product), edition, file, credit or "", licence or ""] = None
+        found[titles.get(product, product), day(edition), file, credit or "", licence or ""] = None
     classes = run.get("classes") or {}
     credit, _ = credit_and_licence({}, model=classes.get("model"))
     for file in classes.get("files", ()):

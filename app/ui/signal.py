@@ -10,7 +10,7 @@ import pandas as pd
 
 from app.corrections import STATUSES_FR
 from app.polygon_list import state_name
-from app.ui.french import area, typographic
+from app.ui.french import area, day, typographic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -88,7 +88,7 @@ def shown(corrections: pd.DataFrame) -> pd.DataFrame:
             "Usage": corrections["code_us"],
             "Millésimes": years,
             "Auteur": corrections["author"],
-            "Date": ["/".join(reversed(str(date)[:10].split("-"))) for date in corrections["date"]],
+            "Date": [day(str(date)) for date in corrections["date"]],
             "Motif": corrections["reason"],
         }
     )

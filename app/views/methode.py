@@ -89,7 +89,7 @@ st.html(
                 "Version des règles",
                 fingerprint[:12] + ("" if of_result else " (autres que celles montrées sur cette page)"),
             ),
-            ("Règles à la date du", str(told.get("at", "jour du calcul"))),
+            ("Règles à la date du", french.day(str(told.get("at", "jour du calcul")))),
             ("Version du programme", str(run.get("code_version", french.NO_VALUE))),
             ("Version du résultat", here.results.id),
             ("Part du territoire décrite", french.percent(stock["coverage_pct"])),
