@@ -223,7 +223,7 @@ class _Counter:
             self._numbers,
             by_level.sum(axis=2),
             self._totals[:, -1].copy(),
-            None if self._levels is None else by_level.copy(),
+            None if self._levels is None else by_level,
         )
 
     def check_borders(self, zones: NDArray[np.object_]) -> None:

@@ -105,10 +105,11 @@ def _by_level(counts: ClassCounts, commune: NDArray[np.str_], grid: Grid) -> dic
     """Return the area of each class and level in each commune, m²; nothing where levels were not told apart."""
     if counts.levels is None:
         return {}
-    return {
-        code: dict(zip(counts.numbers, grid.area_m2(counts.levels[commune == code].sum(axis=0)).tolist(), strict=True))
-        for code in np.unique(commune).tolist()
-    }
+    codes, place = np.unique(commune, return_inverse=True)
+    sums = np.zeros((len(codes), *counts.levels.shape[1:]), dtype=np.int64)
+    np.add.at(sums, place, counts.levels)
+    areas = grid.area_m2(sums).tolist()
+    return {code: dict(zip(counts.numbers, one, strict=True)) for code, one in zip(codes.tolist(), areas, strict=True)}
 
 
 def _table(found: dict[str, Estimate]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
@@ -12,7 +13,8 @@ from small_commune import BUILT, GRASS, box, write_raster
 
 from ocsge.errors import DataError
 from ocsge.grid import Grid
-from ocsge.products.confusion import Confusion
+from ocsge.products.class_probability import probability_levels
+from ocsge.products.confusion import Confusion, Level
 from ocsge.products.cosia import place_tiles
 from ocsge.rules import load_rules
 from ocsge.stock_intervals import stock_intervals
@@ -100,3 +102,26 @@ def test_polygons_without_geometry_are_refused(tiles: list[Any]) -> None:
     bare.loc[0, "geometry"] = None
     with pytest.raises(DataError, match="polygons without geometry"):
         intervals(tiles, polygons=bare)
+
+
+def test_each_commune_is_adjusted_by_the_probability_of_its_own_ground(tmp_path: Path) -> None:
+    values = np.full((200, 200), GRASS, np.uint8)
+    values[:, 100:] = BUILT
+    probability = np.full((200, 200), 250, np.uint8)
+    probability[100:] = 100  # the model was unsure of the south
+    for kind, pixels in (("classes", values), ("probability", probability)):
+        (tmp_path / kind).mkdir()
+        write_raster(tmp_path / kind / "a.tif", pixels)
+    tiles = place_tiles([tmp_path / "classes" / "a.tif"], grid=GRID)
+    unsure, sure = Level(GRASS, 0, np.array([40, 10])), Level(GRASS, 200, np.array([50, 0]))
+    told = replace(MATRIX, levels=(unsure, sure))
+    levels, _ = probability_levels(tiles, told, grid=GRID, window=tiles[0].window)
+    none_artif = polygons().assign(artif=[False, True, False, True, True])
+    found = intervals(tiles, polygons=none_artif, confusion=told, levels=levels)
+    # north and south: 1 ha of built ground, 1 ha of grass; a fifth of the unsure grass is built, of the sure none
+    assert found["stock_adjusted_ha"].tolist() == pytest.approx([1.0, 1.2])
+    assert found["ci95_ha"].tolist() == pytest.approx([0.0, 1.96 * (0.2 * 0.8 / 49) ** 0.5])
+    # told by class, both have the tenth of all grass
+    assert intervals(tiles, polygons=none_artif, confusion=told)["stock_adjusted_ha"].tolist() == pytest.approx(
+        [1.1, 1.1]
+    )
