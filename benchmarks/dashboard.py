@@ -28,7 +28,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmarks.browser import (
+from benchmarks.departement import DRAWN, MILLESIMES, communes_of_gers, make_departement
+from benchmarks.measure import measured
+from benchmarks.tab import Opened, opened
+from ocsge.workspace_tables import current_version
+from tools.browser import (
     MAIN,
     PAGES,
     ROOT,
@@ -36,10 +40,6 @@ from benchmarks.browser import (
     running,
     served,
 )
-from benchmarks.departement import DRAWN, MILLESIMES, communes_of_gers, make_departement
-from benchmarks.measure import measured
-from benchmarks.tab import Opened, opened
-from ocsge.workspace_tables import current_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.sync.client import connect
 
-from benchmarks.browser import FLAGS, LAPTOP, chromium_path, end
+from tools.browser import FLAGS, LAPTOP, chromium_path, end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

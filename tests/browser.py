@@ -1,39 +1,24 @@
-"""Open the dashboard as a visitor does: the server that ``ocsge app`` starts, Debian's Chromium without a screen."""
+"""Open a page of the dashboard as a visitor does, and keep what goes wrong on the way."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import matplotlib.image
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tools.browser import CHROMIUM
 
+if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-CHROMIUM = None if os.name == "nt" else shutil.which("chromium") or shutil.which("chromium-browser")
+MISSING = CHROMIUM is None or os.name == "nt"
 WITHOUT_CHROMIUM = "no Chromium on the PATH (apt-get install chromium), or Windows, which has no signals"
-_OPTIONS = [
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-]
 _KNOWN_404 = ("/_stcore/health", "/_stcore/host-config")
 """Streamlit asks for these below the path of a page first, then at the root."""
 _PATIENCE_MS = 60_000
@@ -98,39 +83,6 @@ class Visit:
         return box["x"] + box["width"] / 2 + east, box["y"] + box["height"] / 2 + south
 
 
-@contextmanager
-def served(workspace: Path) -> Iterator[str]:
-    """Serve a workspace by ``ocsge app`` on a free port; give its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-c", "from ocsge.cli import main; main()", "app"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    server = subprocess.Popen(
-        [*command, "--workspace", str(workspace), "--port", str(port)],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        address = f"http://127.0.0.1:{port}"
-        end = time.monotonic() + 60
-        while not _answers(f"{address}/_stcore/health"):
-            assert time.monotonic() < end, "the server did not answer"
-            time.sleep(0.2)
-        yield address
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(timeout=20)
-
-
-def launched(playwright: object) -> Browser:
-    """Start Chromium."""
-    browser: Browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_OPTIONS)  # type: ignore[attr-defined]
-    return browser
-
-
 def visit(
     browser: Browser, address: str, page: str = "", *, width: int = 1366, height: int = 768, **query: str
 ) -> Visit:
@@ -151,14 +103,6 @@ def visit(
     opened.locator("[data-stale=true]").first.wait_for(state="detached")
     opened.wait_for_timeout(_FADING_MS)
     return found
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  (our own server)
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def _failed(status: int, url: str) -> bool:

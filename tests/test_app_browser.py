@@ -6,14 +6,15 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from browser import CHROMIUM, WITHOUT_CHROMIUM, Visit, launched, served, visit
+from browser import MISSING, WITHOUT_CHROMIUM, Visit, visit
 from village import CODE
 
 from app.ui import palettes
+from tools.browser import chromium, served
 
-playwright_api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT_CHROMIUM)
+pytestmark = pytest.mark.skipif(MISSING, reason=WITHOUT_CHROMIUM)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,15 +33,13 @@ ARTIFICIALISED = palettes.rgb(palettes.states()[0].colour)
 @pytest.fixture(scope="module")
 def address(village_pair: Derivation) -> Iterator[str]:
     with served(village_pair.version.parents[1]) as found:
-        yield found
+        yield found.url
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with playwright_api.sync_playwright() as playwright:
-        started = launched(playwright)
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

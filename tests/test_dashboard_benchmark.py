@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from benchmarks.browser import free_port, running
 from benchmarks.dashboard import PAGES, Figure, map_figures, report
 from benchmarks.tab import Opened
+from tools.browser import free_port, running
 
 
 def test_a_measure_meets_its_bar_up_to_the_bar_itself() -> None:

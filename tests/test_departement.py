@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 import shapely
 
-from benchmarks.browser import ROOT
 from benchmarks.dashboard import opened_app
 from benchmarks.departement import DRAWN, FLAG, MILLESIMES, OUTLINES, communes_of_gers, make_departement
 from benchmarks.generated_land import LAND
@@ -19,6 +18,7 @@ from benchmarks.tessellation import tessellate
 from ocsge.rules import load_rules
 from ocsge.tables import CHANGE_MATRIX, FLOW, STOCK, STOCK_LONG, require
 from ocsge.workspace_tables import current_version, flow_of_changes, read_table, stock_of_polygons
+from tools.browser import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

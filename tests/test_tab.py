@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from browser import CHROMIUM, WITHOUT_CHROMIUM
+from browser import MISSING, WITHOUT_CHROMIUM
 from websockets.sync.server import serve
 
 from benchmarks.tab import TabLostError, opened, tab
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from websockets.sync.server import ServerConnection
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT_CHROMIUM)
+pytestmark = pytest.mark.skipif(MISSING, reason=WITHOUT_CHROMIUM)
 
 PAGE = """<!doctype html><h1>Carte</h1>
 <div data-testid="stApp" data-test-script-state="running"></div><canvas></canvas>

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.browser import LAPTOP, PAGES, PHONE, chromium, empty_page, served, wait_until_ready  # noqa: E402
+from tools.browser import LAPTOP, PAGES, PHONE, chromium, empty_page, served, wait_until_ready  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Serve a workspace and look at it with a browser: for measures (``tab``) and screenshots.
+"""Serve a workspace and look at it with a browser: for screenshots, measures and tests.
 
 Chromium draws in software, as on a machine without graphics card.
 """
@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import URLError
 
-from playwright.sync_api import sync_playwright
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -31,6 +29,8 @@ PAGES = {path.stem: path for path in sorted((ROOT / "app" / "views").glob("*.py"
 """Script of each page, by name."""
 MAIN = ROOT / "app" / "main.py"
 LAPTOP, PHONE = (1366, 768), (390, 844)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+"""Path of the browser; None when the machine has none."""
 FLAGS = (
     "--no-sandbox",
     "--use-gl=angle",
@@ -86,7 +86,7 @@ def running(command: Sequence[str], port: int) -> Iterator[Server]:
     """
     started = time.perf_counter()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603  (our own command)
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
@@ -126,10 +126,9 @@ def chromium_path() -> str:
     RuntimeError
         When the machine has none.
     """
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
+    if CHROMIUM is None:
         raise RuntimeError("no Chromium on the path; on Debian: apt-get install chromium")
-    return found
+    return CHROMIUM
 
 
 @contextmanager
@@ -141,6 +140,8 @@ def chromium() -> Iterator[Browser]:
     RuntimeError
         When the machine has none.
     """
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  (who only serves does without)
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
         yield browser
