@@ -17,7 +17,7 @@ import pandas as pd
 from ocsge.drawing import draw
 from ocsge.errors import OcsgeError
 from ocsge.regions.anchor import crossed
-from ocsge.regions.graph import label_runs
+from ocsge.regions.labels import label_runs
 from ocsge.regions.runs import Runs
 from ocsge.tables import ARTIFICIALISED, CHANGES, require
 

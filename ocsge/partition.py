@@ -11,7 +11,7 @@ import pandas as pd
 
 from ocsge.drawing import draw
 from ocsge.errors import RasterError
-from ocsge.regions.adjacency import piece_adjacency
+from ocsge.regions.adjacency import merged_adjacency, piece_adjacency
 from ocsge.regions.composition import Composed, anchored_keys, composed_keys, tree_share
 from ocsge.regions.evidence import CORRECTED_RULE, OSSATURE_SHIFT, cover_of, usage_of
 from ocsge.regions.pieces import DEFAULT_COVER, PARK, PARK_AND_PHOTOVOLTAIC, PHOTOVOLTAIC, at_edge, recoded
@@ -46,7 +46,12 @@ class Partition:
 
 
 def partition(
-    pieces: Pieces, *, domain: Domain, rules: Rules, composition: Composition, before: Composed | None = None
+    pieces: Pieces,
+    *,
+    domain: Domain,
+    rules: Rules,
+    composition: Composition,
+    before: Composed | None = None,
 ) -> Partition:
     """Return the polygons of a domain and their adjacency.
 
@@ -68,7 +73,9 @@ def partition(
     RasterError
         When some ground has no known cover and no neighbour to take one from.
     """
-    goes_on = _goes_on_over_a_border(pieces)
+    runs = pieces.runs
+    borders = piece_adjacency(runs.row_ptr, runs.start, pieces.label, runs.width, len(pieces.value))
+    goes_on = _goes_on_over_a_border(pieces, borders)
     key = composed_keys(pieces, composition)
     if before is not None:
         key = anchored_keys(pieces, key, before, unchanged_share=rules.change["unchanged_share"])
@@ -77,9 +84,7 @@ def partition(
     cut = np.zeros(len(pieces.value), dtype=np.bool_)
     np.logical_or.at(cut, became, goes_on)
     _check_known(pieces, rules)
-    adjacency = piece_adjacency(
-        pieces.runs.row_ptr, pieces.runs.start, pieces.label, pieces.runs.width, len(pieces.value)
-    )
+    adjacency = merged_adjacency(borders, became)
     object_px = _object_px(pieces, adjacency, composition.built)
     table = _table(pieces, cut=cut, object_px=object_px, domain=domain, rules=rules, composition=composition)
     wanted = table["in_territory"].to_numpy(np.bool_)
@@ -137,10 +142,8 @@ def _table(
     ).astype({"commune_code": "str", "code_cs": "str", "code_us": "str"})
 
 
-def _goes_on_over_a_border(pieces: Pieces) -> NDArray[np.bool_]:
+def _goes_on_over_a_border(pieces: Pieces, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which pieces have a neighbour of the same key in another unit."""
-    runs = pieces.runs
-    pairs = piece_adjacency(runs.row_ptr, runs.start, pieces.label, runs.width, len(pieces.value))
     same = pairs[pieces.key[pairs[:, 0]] == pieces.key[pairs[:, 1]]]
     cut = np.zeros(len(pieces.value), dtype=np.bool_)
     cut[same[:, :2].ravel()] = True

@@ -54,7 +54,13 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def publish(path: Path, write: Callable[[Path], object], *, verify: Callable[[Path], object] | None = None) -> str:
+def publish(
+    path: Path,
+    write: Callable[[Path], object],
+    *,
+    verify: Callable[[Path], object] | None = None,
+    durable: bool = True,
+) -> str:
     """Write one file so that it is visible only once whole; return its sha256.
 
     Parameters
@@ -65,6 +71,9 @@ def publish(path: Path, write: Callable[[Path], object], *, verify: Callable[[Pa
         Called with a temporary path of the same folder and suffix; writes the whole file there.
     verify
         Called with the same path once the bytes are on the disk; raises when they cannot be read back.
+    durable
+        Wait for the disk, so that the file outlives a power cut. Not waited for by what is made again when it is lost
+        and whose digest is checked before it is used: after a power cut such a file may be cut short under its name.
 
     Raises
     ------
@@ -75,12 +84,14 @@ def publish(path: Path, write: Callable[[Path], object], *, verify: Callable[[Pa
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
-        flush(temporary)
+        if durable:
+            flush(temporary)
         if verify is not None:
             _verified(verify, temporary, path)
         sha256 = file_sha256(temporary)
         temporary.replace(path)
-        flush(path.parent)
+        if durable:
+            flush(path.parent)
     except OSError as error:
         raise output_error(error, path) from error
     finally:

@@ -177,8 +177,9 @@ class Workspace:
         with suppress(OSError, ValueError):
             if json.loads(manifest.read_bytes()) == {"key": key, "sha256": file_sha256(path)}:
                 return path
-        content = json_bytes({"key": key, "sha256": publish(path, produce, verify=verify)})
-        publish(manifest, lambda temporary: temporary.write_bytes(content))
+        # no wait for the disk: a file that a power cut shortened has another digest, and is made again
+        content = json_bytes({"key": key, "sha256": publish(path, produce, verify=verify, durable=False)})
+        publish(manifest, lambda temporary: temporary.write_bytes(content), durable=False)
         return path
 
     def clear_cache(self) -> None:

@@ -115,6 +115,8 @@ class PiecesJob:
     evidence: Placed
     territory: tuple[bool, ...]
     engine: EngineRules
+    threads: int = 1
+    """Threads that walk the rows of the window; for the only window of a run."""
 
     def __str__(self) -> str:
         return _place(self.grid, self.core)
@@ -245,13 +247,17 @@ def merge_regions(job: PiecesJob) -> PiecesResult:
                 whole=job.whole,
                 territory=np.array(job.territory, dtype=np.bool_),
                 engine=job.engine,
+                threads=job.threads,
             )
             if regions.halo_is_enough:
                 break
             halo *= 2
         # the verdict is published first: where there are pieces, it is known
         verdict(regions.context_is_enough)
-        pieces_of_regions(evidence, regions, window=window, core=job.core, engine=job.engine).save(path)
+        pieces = pieces_of_regions(
+            evidence, regions, window=window, core=job.core, engine=job.engine, threads=job.threads
+        )
+        pieces.save(path)
 
     def verdict(enough: bool) -> Path:
         """Keep whether the context is enough."""

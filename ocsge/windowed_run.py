@@ -131,6 +131,7 @@ class WindowedRun:
 
     def _merged(self, cores: list[Window], evidence: stages.Placed, engine: Engine) -> tuple[Pieces, bool]:
         """Return the pieces of the whole domain after the minimum areas, and whether the context was enough."""
+        cores = [self.domain.window] if self._shares_memory else cores
         results = self._regions(cores, evidence, engine)
         found = [(core, result.path) for core, result in zip(cores, results, strict=True)]
         enough = all(result.context_is_enough for result in results)
@@ -225,7 +226,15 @@ class WindowedRun:
         territory = (False, *(bool(inside) for inside in domain.in_territory))
         jobs = [
             stages.PiecesJob(
-                self.store.path, self.key, domain.grid, domain.window, core, evidence, territory, engine.windows
+                self.store.path,
+                self.key,
+                domain.grid,
+                domain.window,
+                core,
+                evidence,
+                territory,
+                engine.windows,
+                self.threads if self._shares_memory else 1,
             )
             for core in cores
         ]
@@ -238,13 +247,22 @@ class WindowedRun:
             on_done=lambda done, total: self.tell("regions", done, total),
         )
 
+    @property
+    def _area_km2(self) -> float:
+        window = self.domain.window
+        return window.height * window.width / self.domain.grid.pixels_per_m**2 / 1e6
+
+    @property
+    def _shares_memory(self) -> bool:
+        """Whether the whole domain is merged at once, in the threads of this process: no seam then, and no halo."""
+        return self.window_m is None and self.jobs == 1 and self._area_km2 <= _LARGEST_RUN_IN_THREADS_KM2
+
     def _cores(self) -> list[Window]:
         window, n = self.domain.window, self.domain.grid.pixels_per_m
         if self.window_m is not None:
             return window.tiles(self.window_m * n)
-        area_km2 = window.height * window.width / n**2 / 1e6
-        if self.jobs == 1 and area_km2 <= _LARGEST_RUN_IN_THREADS_KM2:
-            return window.divided(max(min(self.threads, int(area_km2 / _SMALLEST_SHARE_KM2)), 1), step_px=n)
+        if self._shares_memory:
+            return window.divided(max(min(self.threads, int(self._area_km2 / _SMALLEST_SHARE_KM2)), 1), step_px=n)
         return window.split(_WINDOW_SIDE_M * n, step_px=n)
 
     def _classes(self, cores: list[Window]) -> stages.Placed:

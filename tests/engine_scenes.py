@@ -349,6 +349,7 @@ def derived(
     halo_px: int = 0,
     built_halo_px: int | None = None,
     territory: NDArray[np.bool_] | None = None,
+    threads: int = 1,
 ) -> Engined:
     """Derive a scene by windows, each halo widened until the engine says that it is enough.
 
@@ -364,6 +365,8 @@ def derived(
         Halo of the built ground; by default wide enough for any group that can grow.
     territory
         (communes + 1,) asked for; all by default.
+    threads
+        Threads that walk the rows of a window.
     """
     grid, whole, n = scene.grid, scene.window, scene.grid.pixels_per_m
     cores = [whole] if cores is None else cores
@@ -396,6 +399,7 @@ def derived(
                 zone_window=metre_window(whole, n),
                 territory=territory,
                 engine=scene.engine,
+                threads=threads,
             )
             if result.halo_is_enough:
                 break
@@ -428,14 +432,17 @@ def pieces_of_core(
     zone_window: Window,
     territory: NDArray[np.bool_],
     engine: EngineRules,
+    threads: int = 1,
 ) -> CorePieces:
     """Return the pieces of ``core``, merged with the halo of ``window``."""
     evidence = evidence_of_window(
         classes, built, zone, shapes, grid=grid, window=window, zone_window=zone_window, engine=engine
     )
-    regions = regions_of_window(evidence, window=window, core=core, whole=whole, territory=territory, engine=engine)
+    regions = regions_of_window(
+        evidence, window=window, core=core, whole=whole, territory=territory, engine=engine, threads=threads
+    )
     return CorePieces(
-        pieces=pieces_of_regions(evidence, regions, window=window, core=core, engine=engine),
+        pieces=pieces_of_regions(evidence, regions, window=window, core=core, engine=engine, threads=threads),
         halo_is_enough=regions.halo_is_enough,
         context_is_enough=regions.context_is_enough,
     )

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from label_rasters import Labels, drawing, label_rasters, runs_of
 
-from ocsge.regions.adjacency import piece_adjacency
+from ocsge.regions.adjacency import merged_adjacency, piece_adjacency
 from ocsge.regions.corners import Arcs, CornerGraph, arc_corners, corner_graph, list_arcs
 
 
@@ -169,3 +169,22 @@ def test_adjacency_counts_the_pixel_sides_of_each_pair(labels: Labels) -> None:
         low, high = np.minimum(a, b)[both], np.maximum(a, b)[both]
         pairs.update(zip(low.tolist(), high.tolist(), strict=True))
     assert adjacency(labels) == [[*pair, pairs[pair]] for pair in sorted(pairs)]
+
+
+def test_pieces_that_merge_add_up_their_borders() -> None:
+    # A and C become one: its border with B is both of theirs, and their own is gone
+    before = piece_adjacency(*runs_of(drawing("ABB", "CCB")), 3, 3)
+    assert before.tolist() == [[0, 1, 1], [0, 2, 1], [1, 2, 2]]
+    assert merged_adjacency(before, np.array([0, 1, 0], dtype=np.int32)).tolist() == [[0, 1, 3]]
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(label_rasters())
+def test_merged_borders_are_those_of_the_merged_raster(labels: Labels) -> None:
+    became = (np.arange(int(labels.max()) + 1) % 3).astype(np.int32)
+    merged = np.where(labels >= 0, became[labels], -1)
+    count = int(merged.max()) + 1
+    found = merged_adjacency(
+        piece_adjacency(*runs_of(labels), labels.shape[1], int(labels.max()) + 1), became[: int(labels.max()) + 1]
+    )
+    assert found.tolist() == piece_adjacency(*runs_of(merged), labels.shape[1], count).tolist()

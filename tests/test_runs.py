@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from ocsge.grid import Window
-from ocsge.regions.graph import label_runs, region_graph
-from ocsge.regions.runs import Runs, joined, runs_of_strips
+from ocsge.regions.graph import RegionGraph, region_graph
+from ocsge.regions.labels import label_runs
+from ocsge.regions.runs import Runs, joined, runs_of_strips, stacked, values_present
 
 fixed = settings(max_examples=60, derandomize=True, deadline=None)
 seeds = st.integers(0, 1_000_000)
@@ -89,6 +90,18 @@ def test_runs_come_back_as_saved(tmp_path):
     assert same(Runs.load(tmp_path / "runs.arrays"), runs)
 
 
+def test_bands_are_stacked_from_north_to_south():
+    array = random_array(3, 40, 30)
+    bands = [encoded(array[first:last]) for first, last in ((0, 1), (1, 25), (25, 40))]
+    assert same(stacked(bands), encoded(array))
+    assert stacked(bands[:1]) is bands[0]
+
+
+def test_values_present_are_told_once_and_ascending():
+    assert values_present(np.array([7, 0, 255, 7], dtype=np.uint8)).tolist() == [0, 7, 255]
+    assert values_present(np.empty(0, dtype=np.uint8)).tolist() == []
+
+
 @fixed
 @given(seeds, st.integers(1, 50), st.integers(1, 50))
 def test_groups_are_four_connected_and_numbered_by_their_first_pixel(seed, height, width):
@@ -117,14 +130,8 @@ def borders(array: np.ndarray) -> dict[tuple[int, int], int]:
     return out
 
 
-@fixed
-@given(seeds)
-def test_border_graph_holds_every_shared_side_once_from_each_end(seed):
-    array = random_array(seed, 35, 45)
-    runs = encoded(array)
-    evidence = Runs(row_ptr=runs.row_ptr, start=runs.start, value=runs.value.astype(np.uint32), width=45)
-    graph = region_graph(evidence)
-    label = dense(Runs(row_ptr=runs.row_ptr, start=runs.start, value=graph.label, width=45)).astype(np.int64)
+def border_lists(graph: RegionGraph) -> dict[tuple[int, int], int]:
+    """Return shared pixel sides by ordered pair of regions, read from the lists; each list ends at its tail."""
     found: dict[tuple[int, int], int] = {}
     for g in range(len(graph.key)):
         entry, last = graph.head[g], -1
@@ -134,7 +141,18 @@ def test_border_graph_holds_every_shared_side_once_from_each_end(seed):
             last = entry
             entry = graph.following[entry]
         assert last == graph.tail[g]
-    assert found == borders(label)
+    return found
+
+
+@fixed
+@given(seeds)
+def test_border_graph_holds_every_shared_side_once_from_each_end(seed):
+    array = random_array(seed, 35, 45)
+    runs = encoded(array)
+    evidence = Runs(row_ptr=runs.row_ptr, start=runs.start, value=runs.value.astype(np.uint32), width=45)
+    graph = region_graph(evidence)
+    label = dense(Runs(row_ptr=runs.row_ptr, start=runs.start, value=graph.label, width=45)).astype(np.int64)
+    assert border_lists(graph) == borders(label)
     assert graph.area.tolist() == np.bincount(label.ravel()).tolist()
     assert graph.key.tolist() == [
         int(array.ravel()[np.flatnonzero(label.ravel() == g)[0]]) for g in range(len(graph.key))

@@ -65,6 +65,16 @@ def test_two_tilings_give_the_same_bytes(seed, side, other):
     assert same_bytes(one.pieces, two.pieces)
 
 
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(seeds, st.integers(2, 9), st.integers(30, 80))
+def test_the_threads_that_walk_the_rows_change_no_byte(seed, threads, side):
+    scene = random_scene(seed, side=(60, 120))
+    cores = scene.window.tiles(side)
+    alone, shared = (derived(scene, cores=cores, halo_px=6, threads=count) for count in (1, threads))
+    assert same_bytes(alone.pieces, shared.pieces)
+    assert (alone.halo_px, alone.context_is_enough) == (shared.halo_px, shared.context_is_enough)
+
+
 @pytest.mark.parametrize("strip", [64, 256, 1024])
 @pytest.mark.parametrize("seed", [0, 2])
 def test_strip_height_does_not_change_the_pieces(seed, strip):

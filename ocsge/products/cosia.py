@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import rasterio
 import shapely
+from numba import njit
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.transform import Affine
@@ -369,9 +370,7 @@ def _classes(bands: NDArray[np.uint8], tile: RasterTile, numbers: NDArray[np.uin
     if tile.bands == 1 and not tile.score_classes:
         classes: NDArray[np.uint8] = bands[0]
         if tile.nodata is not None and tile.nodata != NO_DATA:
-            holes = classes == tile.nodata
-            if holes.any():
-                classes[holes] = NO_DATA
+            _replace(classes.reshape(-1), np.uint8(tile.nodata), np.uint8(NO_DATA))
         return classes
     if tile.score_classes:
         numbers = np.array(tile.score_classes, dtype=np.uint8)
@@ -383,3 +382,10 @@ def _classes(bands: NDArray[np.uint8], tile: RasterTile, numbers: NDArray[np.uin
     best: NDArray[np.uint8] = numbers[bands.argmax(axis=0)]
     best[bands.max(axis=0) == 0] = NO_DATA
     return best
+
+
+@njit(cache=True, nogil=True)
+def _replace(values, old, new):  # type: ignore[no-untyped-def]
+    """Put ``new`` for ``old``, in place."""
+    for i in range(len(values)):
+        values[i] = new if values[i] == old else values[i]

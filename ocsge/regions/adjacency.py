@@ -53,6 +53,25 @@ def piece_adjacency(
     return np.column_stack((keys // n, keys % n, lengths[order]))
 
 
+def merged_adjacency(adjacency: NDArray[np.int64], became: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return the adjacency of pieces that were merged, from that of the pieces before.
+
+    Parameters
+    ----------
+    adjacency
+        (m, 3) of :func:`piece_adjacency`.
+    became
+        (pieces before,) piece that each one is part of.
+    """
+    pair = np.sort(became[adjacency[:, :2]].astype(np.int64), axis=1)
+    apart = pair[:, 0] != pair[:, 1]
+    n = np.int64(became.max(initial=0)) + 1
+    keys, place = np.unique(pair[apart, 0] * n + pair[apart, 1], return_inverse=True)
+    lengths = np.zeros(len(keys), dtype=np.int64)
+    np.add.at(lengths, place, adjacency[apart, 2])
+    return np.column_stack((keys // n, keys % n, lengths))
+
+
 @njit(cache=True, nogil=True)
 def _slot(keys, key):  # type: ignore[no-untyped-def]
     """Return where ``key`` is, or where it goes, in an open-addressing table whose size is a power of two."""

@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from ocsge.regions.evidence import KEY_MASK, OUTSIDE, UNSEEN
-from ocsge.regions.graph import label_runs
+from ocsge.regions.labels import label_runs
 from ocsge.regions.runs import Runs, without_repeats
 from ocsge.regions.zone import within
 

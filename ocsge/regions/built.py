@@ -181,31 +181,35 @@ def _built_state(  # type: ignore[no-untyped-def]
     out_state = np.empty(capacity, np.uint8)
     buffers = row_buffers(width)
     _, cuts, _, painted = buffers
+    no_class = np.empty(0, np.int32)
     n = 0
     for r in range(height):
         a, b = row_ptr[r], row_ptr[r + 1]
-        segments = paint_row(
-            buffers,
-            width,
-            class_start[class_ptr[r] : class_ptr[r + 1]],
-            start[a:b],
-            stop[a:b],
-            channel[a:b],
-            value[a:b],
-        )
-        run = class_ptr[r]
+        segments = paint_row(buffers, width, no_class, start[a:b], stop[a:b], channel[a:b], value[a:b])
+        row_first = n
+        run, run_end = class_ptr[r], class_ptr[r + 1]
         for k in range(segments):
-            while run + 1 < class_ptr[r + 1] and class_start[run + 1] <= cuts[k]:
-                run += 1
-            if not painted[_DOMAIN, k] or never_built[painted[_COVER, k]]:
-                state = _BLOCKED
-            elif painted[_BUILT, k] or built_class[class_value[run]]:
-                state = _BUILT_STATE
-            else:
-                state = _FREE
-            if k == 0 or out_state[n - 1] != state:
-                out_start[n], out_state[n] = cuts[k], state
-                n += 1
+            column, end = cuts[k], cuts[k + 1]
+            blocked = not painted[_DOMAIN, k] or never_built[painted[_COVER, k]]
+            if not blocked and not painted[_BUILT, k]:
+                # the layers leave it to the classes
+                while run + 1 < run_end and class_start[run + 1] <= column:
+                    run += 1
+            while column < end:
+                if blocked:
+                    state, after = _BLOCKED, end
+                elif painted[_BUILT, k]:
+                    state, after = _BUILT_STATE, end
+                else:
+                    state = _BUILT_STATE if built_class[class_value[run]] else _FREE
+                    after = end
+                    if run + 1 < run_end and class_start[run + 1] < end:
+                        run += 1
+                        after = class_start[run]
+                if n == row_first or out_state[n - 1] != state:
+                    out_start[n], out_state[n] = column, state
+                    n += 1
+                column = after
         out_ptr[r + 1] = n
     return out_ptr, out_start[:n].copy(), out_state[:n].copy()
 

@@ -64,15 +64,7 @@ def burn(shapes: Shapes, *, grid: Grid, window: Window, channels: Sequence[int] 
         window.height,
         window.width,
     )
-    row_ptr, order = _group_by_row(row, window.height)
-    shape = shape[order]
-    return Intervals(
-        row_ptr=row_ptr,
-        start=start[order],
-        stop=stop[order],
-        channel=shapes.channel[shape],
-        value=shapes.value[shape],
-    )
+    return Intervals(*_grouped_by_row(row, start, stop, shape, shapes.channel, shapes.value, window.height))
 
 
 @njit(cache=True, nogil=True)
@@ -164,16 +156,19 @@ def _burn_shapes(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _group_by_row(row, height):  # type: ignore[no-untyped-def]
-    """Return CSR pointers and the stable order that groups ``row`` values."""
+def _grouped_by_row(row, start, stop, shape, channel, value, height):  # type: ignore[no-untyped-def]
+    """Return the arrays of :class:`Intervals`: grouped by row, in the order given within a row."""
     row_ptr = np.zeros(height + 1, np.int64)
     for r in row:
         row_ptr[r + 1] += 1
     for r in range(height):
         row_ptr[r + 1] += row_ptr[r]
     fill = row_ptr[:-1].copy()
-    order = np.empty(len(row), np.int64)
+    out_start, out_stop = np.empty(len(row), np.int32), np.empty(len(row), np.int32)
+    out_channel, out_value = np.empty(len(row), np.uint8), np.empty(len(row), np.uint16)
     for i in range(len(row)):
-        order[fill[row[i]]] = i
-        fill[row[i]] += 1
-    return row_ptr, order
+        at = fill[row[i]]
+        fill[row[i]] = at + 1
+        out_start[at], out_stop[at] = start[i], stop[i]
+        out_channel[at], out_value[at] = channel[shape[i]], value[shape[i]]
+    return row_ptr, out_start, out_stop, out_channel, out_value

@@ -24,7 +24,7 @@ import numpy as np
 from numba import njit
 from numba.extending import register_jitable
 
-from ocsge.regions.runs import Runs
+from ocsge.regions.runs import Runs, values_present
 from ocsge.regions.shapes import Channel
 from ocsge.regions.sweep import paint_row, row_buffers
 
@@ -142,7 +142,7 @@ def evidence_runs(classes: Runs | None, intervals: Intervals, *, width: int, tab
         classes.row_ptr,
         classes.start,
         classes.value,
-        np.flatnonzero(np.bincount(classes.value, minlength=1)),
+        values_present(classes.value),
         intervals.row_ptr,
         intervals.start,
         intervals.stop,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numba import njit
 
-from ocsge.regions.evidence import ABSORB, COMMUNE_SHIFT, KEY_MASK, OUTSIDE, UNSEEN, ZONE_SHIFT, cover_of
+from ocsge.regions.bands import bands_of, each_band
+from ocsge.regions.evidence import ABSORB, KEY_MASK, OUTSIDE, UNSEEN, ZONE_SHIFT, cover_of
+from ocsge.regions.labels import label_in_bands
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +54,7 @@ class RegionGraph:
     """(entries,) next entry of the same region."""
 
 
-def region_graph(evidence: Runs, *, small_px: int | None = None) -> RegionGraph:
+def region_graph(evidence: Runs, *, small_px: int | None = None, threads: int = 1) -> RegionGraph:
     """Return the regions of evidence runs and the borders of those that may be absorbed.
 
     Parameters
@@ -61,84 +63,19 @@ def region_graph(evidence: Runs, *, small_px: int | None = None) -> RegionGraph:
         Packed values of :mod:`ocsge.regions.evidence`.
     small_px
         Regions below this area, and those of unknown cover, get a list of borders; None gives every region one.
+    threads
+        Threads that walk the rows, a band each; the regions are the same whatever their number, and so is the sum of
+        the borders of two regions, though not the order of a list.
     """
+    bands = bands_of(evidence.row_ptr, threads)
     key_of_run = (evidence.value & KEY_MASK).astype(np.uint16)
     key_of_run[key_of_run == UNSEEN] = OUTSIDE
-    label, count = label_runs(evidence.row_ptr, evidence.start, key_of_run, evidence.width, OUTSIDE)
+    label, count = label_in_bands(evidence.row_ptr, evidence.start, key_of_run, evidence.width, OUTSIDE, bands=bands)
     key, area, in_zone = _measure(evidence.row_ptr, evidence.start, evidence.value, label, count, evidence.width)
     unknown = np.isin(cover_of(key), (0, ABSORB))
     walked = np.ones(count, dtype=np.bool_) if small_px is None else unknown | (area < small_px)
-    head, tail, neighbour, length, following = _borders(evidence.row_ptr, evidence.start, label, walked, evidence.width)
-    return RegionGraph(label, key, area, in_zone, head, tail, neighbour, length, following)
-
-
-def commune_of(value: NDArray[np.uint32]) -> NDArray[np.int32]:
-    """Return the commune position of packed evidence values."""
-    return ((value >> COMMUNE_SHIFT) & 0xFFF).astype(np.int32)
-
-
-@njit(cache=True, nogil=True)
-def find(parent, i):  # type: ignore[no-untyped-def]
-    """Return the root of ``i``, halving the path on the way."""
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
-
-
-@njit(cache=True, nogil=True)
-def label_runs(row_ptr, start, key, width, outside):  # type: ignore[no-untyped-def]
-    """Label 4-connected runs of equal key; labels count from 0 in the row order of first pixels.
-
-    Parameters
-    ----------
-    row_ptr, start, width
-        The runs.
-    key
-        (runs,) integer key; ``outside`` is never labelled.
-    outside
-        Key of the pixels left out.
-
-    Returns
-    -------
-    label
-        (runs,) int32, −1 outside.
-    count
-        Number of labels.
-    """
-    n = len(start)
-    parent = np.empty(n, np.int32)
-    for r in range(len(row_ptr) - 1):
-        a, end = row_ptr[r], row_ptr[r + 1]
-        for i in range(a, end):
-            parent[i] = parent[i - 1] if i > a and key[i] == key[i - 1] else i
-        if r == 0:
-            continue
-        i, j = row_ptr[r - 1], a
-        while i < a and j < end:
-            if key[i] == key[j] and key[i] != outside:
-                x, y = find(parent, i), find(parent, j)
-                if x < y:
-                    parent[y] = x
-                elif y < x:
-                    parent[x] = y
-            stop_i = start[i + 1] if i + 1 < a else width
-            stop_j = start[j + 1] if j + 1 < end else width
-            if stop_i <= stop_j:
-                i += 1
-            if stop_j <= stop_i:
-                j += 1
-    label = np.empty(n, np.int32)
-    count = 0
-    for i in range(n):
-        if key[i] == outside:
-            label[i] = -1
-        elif parent[i] == i:
-            label[i] = count
-            count += 1
-        else:
-            label[i] = label[find(parent, i)]
-    return label, count
+    borders = each_band(bands, lambda first, last: borders_of_rows(evidence, label, walked, first, last))
+    return RegionGraph(label, key, area, in_zone, *chained(borders))
 
 
 @njit(cache=True, nogil=True)
@@ -160,21 +97,73 @@ def _measure(row_ptr, start, value, label, count, width):  # type: ignore[no-unt
 
 _RECENT = 1 << 14
 """Borders met lately, by a hash of the pair: a border goes on for many rows, so most sides find their entry there."""
+_FIRST_ROOM = 1 << 16
+"""Entries there is room for at first; doubled when the walk fills it."""
 
 
-@njit(cache=True, nogil=True)
-def _borders(row_ptr, start, label, walked, width):  # type: ignore[no-untyped-def]
-    """Return the lists of borders of the regions that are walked."""
-    head = np.full(len(walked), -1, np.int32)
-    tail = np.full(len(walked), -1, np.int32)
-    none = np.empty(0, np.int32)
-    # counted first: arrays that grow inside the walk would slow every step of it
-    count = _walk_borders(row_ptr, start, label, walked, width, head, tail, none, none, none)
-    neighbour = np.empty(count, np.int32)
-    length = np.empty(count, np.int32)
-    following = np.empty(count, np.int32)
-    _walk_borders(row_ptr, start, label, walked, width, head, tail, neighbour, length, following)
-    return head, tail, neighbour, length, following
+class BorderLists(NamedTuple):
+    """Borders as linked lists, as :class:`RegionGraph` says."""
+
+    head: NDArray[np.int32]
+    tail: NDArray[np.int32]
+    neighbour: NDArray[np.int32]
+    length: NDArray[np.int32]
+    following: NDArray[np.int32]
+
+
+def borders_of_rows(
+    evidence: Runs, label: NDArray[np.int32], walked: NDArray[np.bool_], first: int, last: int
+) -> BorderLists:
+    """Return the borders of the walked regions inside some rows, and of the first of them with the row above."""
+    head = np.full(len(walked), -1, dtype=np.int32)
+    tail = np.full(len(walked), -1, dtype=np.int32)
+    recent = np.full((_RECENT, 4), -1, dtype=np.int32)
+    entries = np.empty((3, _FIRST_ROOM), dtype=np.int32)
+    row, count = first, 0
+    while row < last:
+        # the arrays grow between the walks: inside, that would slow every step
+        row, count, needed = _walk_borders(
+            evidence.row_ptr,
+            evidence.start,
+            label,
+            walked,
+            evidence.width,
+            row,
+            last,
+            count,
+            recent,
+            head,
+            tail,
+            entries,
+        )
+        if needed:
+            room = max(2 * entries.shape[1], count + needed)
+            entries = np.concatenate([entries[:, :count], np.empty((3, room - count), dtype=np.int32)], axis=1)
+    neighbour, length, following = (np.ascontiguousarray(column[:count]) for column in entries)
+    return BorderLists(head, tail, neighbour, length, following)
+
+
+def chained(parts: list[BorderLists]) -> BorderLists:
+    """Return the lists of several bands of rows as one: those of a later band come first."""
+    if len(parts) == 1:
+        return parts[0]
+    head, tail = parts[0].head, parts[0].tail
+    offset, followings = len(parts[0].neighbour), [parts[0].following]
+    for part in parts[1:]:
+        following = np.where(part.following >= 0, part.following + offset, -1).astype(np.int32)
+        both = (part.head >= 0) & (head >= 0)
+        following[part.tail[both]] = head[both]
+        tail = np.where(head >= 0, tail, np.where(part.tail >= 0, part.tail + offset, -1)).astype(np.int32)
+        head = np.where(part.head >= 0, part.head + offset, head).astype(np.int32)
+        followings.append(following)
+        offset += len(part.neighbour)
+    return BorderLists(
+        head,
+        tail,
+        np.concatenate([part.neighbour for part in parts]),
+        np.concatenate([part.length for part in parts]),
+        np.concatenate(followings),
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -203,41 +192,43 @@ def _row_borders(row_ptr, start, label, width, r, pairs):  # type: ignore[no-unt
 
 
 @njit(cache=True, nogil=True)
-def _walk_borders(row_ptr, start, label, walked, width, head, tail, neighbour, length, following):  # type: ignore[no-untyped-def]
-    """Walk every border between runs; fill the lists, or only count their entries when ``neighbour`` is empty.
+def _walk_borders(  # type: ignore[no-untyped-def]
+    row_ptr, start, label, walked, width, first, last, n, recent, head, tail, entries
+):
+    """Walk the borders between the runs of some rows; fill the lists from entry ``n`` on.
 
+    Returns the row reached, the entries filled, and the entries that row may take when there is no room for them.
     A border that was forgotten meanwhile gets a second entry: the lists add up, they need not be unique.
     """
-    counting = len(neighbour) == 0
-    recent = np.full((_RECENT, 4), -1, np.int32)
-    longest = 1
-    for r in range(1, len(row_ptr) - 1):
-        longest = max(longest, 2 * (row_ptr[r + 1] - row_ptr[r - 1]))
-    pairs = np.empty((longest + 2 * (row_ptr[1] - row_ptr[0]), 3), np.int32)
-    n = 0
-    for r in range(len(row_ptr) - 1):
-        for k in range(_row_borders(row_ptr, start, label, width, r, pairs)):
+    neighbour, length, following = entries[0], entries[1], entries[2]
+    longest = 0
+    for r in range(first, last):
+        longest = max(longest, 2 * (row_ptr[r + 1] - row_ptr[max(r - 1, 0)]))
+    pairs = np.empty((longest, 3), np.int32)
+    for r in range(first, last):
+        met = _row_borders(row_ptr, start, label, width, r, pairs)
+        if n + 2 * met > entries.shape[1]:
+            return r, n, 2 * met
+        for k in range(met):
             low, high = min(pairs[k, 0], pairs[k, 1]), max(pairs[k, 0], pairs[k, 1])
             if not (walked[low] or walked[high]):
                 continue
             slot = (low * 40503 + high) & (_RECENT - 1)
             if recent[slot, 0] == low and recent[slot, 1] == high:
-                if not counting:
-                    if recent[slot, 2] >= 0:
-                        length[recent[slot, 2]] += pairs[k, 2]
-                    if recent[slot, 3] >= 0:
-                        length[recent[slot, 3]] += pairs[k, 2]
+                if recent[slot, 2] >= 0:
+                    length[recent[slot, 2]] += pairs[k, 2]
+                if recent[slot, 3] >= 0:
+                    length[recent[slot, 3]] += pairs[k, 2]
                 continue
             recent[slot, 0], recent[slot, 1], recent[slot, 2], recent[slot, 3] = low, high, -1, -1
             for side in range(2):
                 owner = low if side == 0 else high
                 if not walked[owner]:
                     continue
-                if not counting:
-                    neighbour[n], length[n], following[n] = low + high - owner, pairs[k, 2], head[owner]
-                    if head[owner] < 0:
-                        tail[owner] = n
-                    head[owner] = n
-                    recent[slot, 2 + side] = n
+                neighbour[n], length[n], following[n] = low + high - owner, pairs[k, 2], head[owner]
+                if head[owner] < 0:
+                    tail[owner] = n
+                head[owner] = n
+                recent[slot, 2 + side] = n
                 n += 1
-    return n
+    return last, n, 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ocsge.regions.graph import find
+from ocsge.regions.labels import find
 
 
 @njit(cache=True, nogil=True)

@@ -29,12 +29,14 @@ import numpy as np
 from numba import njit
 
 from ocsge.regions.evidence import ABSORB, OSSATURE_SHIFT, cover_of, usage_of
-from ocsge.regions.graph import RegionGraph, find
 from ocsge.regions.joining import drop_inner, join_all
+from ocsge.regions.labels import find
 from ocsge.regions.unknown_cover import fill_unknown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from ocsge.regions.graph import RegionGraph
 
 _OSSATURE_BIT = 1 << OSSATURE_SHIFT
 

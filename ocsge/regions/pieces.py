@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from ocsge.regions.array_files import load_arrays, save_arrays
+from ocsge.regions.bands import bands_of, each_band
 from ocsge.regions.evidence import (
     COMMUNE_SHIFT,
     CORRECTED_RULE,
@@ -26,8 +27,8 @@ from ocsge.regions.evidence import (
     ZONE_SHIFT,
     cover_of,
 )
-from ocsge.regions.graph import RegionGraph, label_runs
-from ocsge.regions.runs import Runs, first_of_equals, joined
+from ocsge.regions.labels import label_in_bands, label_runs
+from ocsge.regions.runs import Runs, first_of_equals, joined, stacked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ocsge.grid import Window
+    from ocsge.regions.graph import RegionGraph
     from ocsge.regions.minimum_areas import Absorbed
 
 PIECE_COMMUNE_SHIFT = 10
@@ -118,7 +120,9 @@ class Pieces:
         return cls(runs=runs, **{name: arrays[name] for name in cls.__slots__ if name != "runs"})
 
 
-def pieces_of_window(evidence: Runs, graph: RegionGraph, absorbed: Absorbed, *, window: Window, core: Window) -> Pieces:
+def pieces_of_window(
+    evidence: Runs, graph: RegionGraph, absorbed: Absorbed, *, window: Window, core: Window, threads: int = 1
+) -> Pieces:
     """Return the pieces of the core of a window.
 
     Parameters
@@ -127,19 +131,31 @@ def pieces_of_window(evidence: Runs, graph: RegionGraph, absorbed: Absorbed, *, 
         The window with its halo.
     window, core
         The window with its halo, and the part that is kept.
+    threads
+        Threads that walk the rows; the pieces are the same whatever their number.
     """
-    cut = (core.row - window.row, core.bottom - window.row, core.col - window.col, core.right - window.col)
-    row_ptr, start, value = _generalise(
-        evidence.row_ptr,
-        evidence.start,
-        evidence.value,
-        evidence.width,
-        graph.label,
-        absorbed.root,
-        absorbed.key,
-        *cut,
-    )
-    return _filled(evidence, Runs(row_ptr=row_ptr, start=start, value=value, width=core.width), cut)
+    top, bottom = core.row - window.row, core.bottom - window.row
+    left, right = core.col - window.col, core.right - window.col
+
+    def generalised(first: int, last: int) -> Runs:
+        """Return the runs of a band of the core."""
+        row_ptr, start, value = _generalise(
+            evidence.row_ptr,
+            evidence.start,
+            evidence.value,
+            evidence.width,
+            graph.label,
+            absorbed.root,
+            absorbed.key,
+            top + first,
+            top + last,
+            left,
+            right,
+        )
+        return Runs(row_ptr=row_ptr, start=start, value=value, width=core.width)
+
+    bands = bands_of(evidence.row_ptr[top : bottom + 1] - evidence.row_ptr[top], threads)
+    return _filled(evidence, stacked(each_band(bands, generalised)), (top, left, right), threads=threads)
 
 
 def pieces_of_state(evidence: Runs, state: Runs) -> Pieces:
@@ -152,18 +168,49 @@ def pieces_of_state(evidence: Runs, state: Runs) -> Pieces:
     state
         Piece values over the same window.
     """
-    return _filled(evidence, state, (0, state.height, 0, state.width))
+    return _filled(evidence, state, (0, 0, state.width))
 
 
-def _filled(evidence: Runs, state: Runs, cut: tuple[int, int, int, int]) -> Pieces:
-    """Return the connected pieces of a state, with what lies under them in a part of the evidence's window."""
-    label, count = label_runs(state.row_ptr, state.start, state.value, state.width, OUTSIDE)
-    cover_px, rule_px, flag_px, in_zone = _accumulate(
-        evidence.row_ptr, evidence.start, evidence.value, evidence.width, state.row_ptr, state.start, label, count, *cut
-    )
-    values = np.empty(count, dtype=np.uint32)
-    values[label[label >= 0]] = state.value[label >= 0]
-    return Pieces(state, label, values, cover_px, rule_px, flag_px, in_zone)
+def _filled(evidence: Runs, state: Runs, place: tuple[int, int, int], *, threads: int = 1) -> Pieces:
+    """Return the connected pieces of a state, with what lies under them in the evidence.
+
+    Parameters
+    ----------
+    evidence, state
+        Rows of two windows.
+    place
+        First row, first column and column after the last of the state in the evidence's window.
+    threads
+        Threads that walk the rows.
+    """
+    bands = bands_of(state.row_ptr, threads)
+    label, count = label_in_bands(state.row_ptr, state.start, state.value, state.width, OUTSIDE, bands=bands)
+
+    def accumulated(first: int, last: int) -> tuple[NDArray[np.int64], ...]:
+        """Return what lies under the pieces in a band of the state."""
+        return _accumulate(  # type: ignore[no-any-return]
+            evidence.row_ptr,
+            evidence.start,
+            evidence.value,
+            evidence.width,
+            state.row_ptr,
+            state.start,
+            label,
+            count,
+            place,
+            first,
+            last,
+        )
+
+    (cover_px, rule_px, flag_px, zone_px), *others = each_band(bands, accumulated)
+    for cover, rule, flag, zone in others:
+        cover_px += cover
+        rule_px += rule
+        flag_px += flag
+        zone_px += zone
+    values = np.empty(count + 1, dtype=np.uint32)  # label −1 writes the last entry
+    values[label] = state.value
+    return Pieces(state, label, values[:-1], cover_px, rule_px, flag_px, zone_px > 0)
 
 
 def stitched(parts: list[tuple[Window, Pieces]], *, window: Window) -> Pieces:
@@ -185,13 +232,12 @@ def recoded(pieces: Pieces, key: NDArray[np.int32]) -> tuple[Pieces, NDArray[np.
     value = (key.astype(np.uint32) & KEY_MASK) | (pieces.commune.astype(np.uint32) << PIECE_COMMUNE_SHIFT).astype(
         np.uint32
     )
-    inside = pieces.label >= 0
-    run_value = np.full(len(inside), OUTSIDE, dtype=np.uint32)
-    run_value[inside] = value[pieces.label[inside]]
-    old_label = pieces.label
+    # label −1 reads and writes the last entry
+    run_value = np.append(value, np.uint32(OUTSIDE))[pieces.label]
     label, count = label_runs(pieces.runs.row_ptr, pieces.runs.start, run_value, pieces.runs.width, OUTSIDE)
-    mapping = np.full(len(value), -1, dtype=np.int32)
-    mapping[old_label[inside]] = label[inside]
+    mapping = np.full(len(value) + 1, -1, dtype=np.int32)
+    mapping[pieces.label] = label
+    mapping = mapping[:-1]
     row_ptr, kept = first_of_equals(pieces.runs.row_ptr, run_value)
     runs = Runs(row_ptr=row_ptr, start=pieces.runs.start[kept], value=run_value[kept], width=pieces.runs.width)
     return _regrouped(runs, label[kept], count, [pieces], [mapping]), mapping
@@ -217,9 +263,9 @@ def _regrouped(
         np.add.at(rule_px, to, pieces.rule_px)
         np.add.at(flag_px, to, pieces.flag_px)
         np.logical_or.at(in_zone, to, pieces.in_zone)
-    value = np.empty(count, dtype=np.uint32)
-    value[label[label >= 0]] = runs.value[label >= 0]
-    return Pieces(runs, label, value, cover_px, rule_px, flag_px, in_zone)
+    value = np.empty(count + 1, dtype=np.uint32)  # label −1 writes the last entry
+    value[label] = runs.value
+    return Pieces(runs, label, value[:-1], cover_px, rule_px, flag_px, in_zone)
 
 
 @njit(cache=True, nogil=True)
@@ -252,16 +298,17 @@ def _generalise(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _accumulate(  # type: ignore[no-untyped-def]
-    row_ptr, start, value, width, out_ptr, out_start, label, count, first, last, left, right
+    row_ptr, start, value, width, out_ptr, out_start, label, count, place, first, last
 ):
     cover_px = np.zeros((count, COVERS), np.int64)
     rule_px = np.zeros((count, _RULES), np.int64)
     flag_px = np.zeros((count, _FLAGS), np.int64)
-    in_zone = np.zeros(count, np.bool_)
+    zone_px = np.zeros(count, np.int64)
+    top, left, right = place
     for r in range(first, last):
-        j, j_end = out_ptr[r - first], out_ptr[r - first + 1]
-        for i in range(row_ptr[r], row_ptr[r + 1]):
-            stop = start[i + 1] if i + 1 < row_ptr[r + 1] else width
+        j, j_end = out_ptr[r], out_ptr[r + 1]
+        for i in range(row_ptr[top + r], row_ptr[top + r + 1]):
+            stop = start[i + 1] if i + 1 < row_ptr[top + r + 1] else width
             a, b = max(start[i], left), min(stop, right)
             v = np.int64(value[i])
             while a < b:
@@ -285,8 +332,8 @@ def _accumulate(  # type: ignore[no-untyped-def]
                 if (v >> DEFAULT_SHIFT) & 1:
                     flag_px[g, DEFAULT_COVER] += size
                 if (v >> ZONE_SHIFT) & 1:
-                    in_zone[g] = True
-    return cover_px, rule_px, flag_px, in_zone
+                    zone_px[g] += size
+    return cover_px, rule_px, flag_px, zone_px
 
 
 @njit(cache=True, nogil=True)

@@ -80,6 +80,27 @@ def runs_of_strips(strips: Iterable[NDArray[np.uint8]], *, width: int) -> Runs:
     )
 
 
+def values_present(values: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:
+    """Return the values there are, ascending; all are below 256."""
+    present = np.zeros(256, dtype=np.bool_)
+    present[values] = True
+    return np.flatnonzero(present)
+
+
+def stacked(bands: list[Runs]) -> Runs:
+    """Return the rows of bands of one width, from north to south, as one window."""
+    if len(bands) == 1:
+        return bands[0]
+    offsets = np.cumsum([0, *(band.row_ptr[-1] for band in bands)])
+    pointers = [band.row_ptr[1:] + offset for band, offset in zip(bands, offsets, strict=False)]
+    return Runs(
+        row_ptr=np.concatenate([np.zeros(1, dtype=np.int64), *pointers]),
+        start=np.concatenate([band.start for band in bands]),
+        value=np.concatenate([band.value for band in bands]),
+        width=bands[0].width,
+    )
+
+
 def without_repeats(runs: Runs) -> Runs:
     """Return the runs with equal neighbours of a row made one."""
     row_ptr, kept = first_of_equals(runs.row_ptr, runs.value)
@@ -105,6 +126,10 @@ def joined(parts: list[tuple[Window, Runs]], *, window: Window) -> Runs:
         for w, runs in parts
         if w.row < window.bottom and w.bottom > window.row and w.col < window.right and w.right > window.col
     ]
+    if all(w.col == window.col and w.right == window.right for w, _ in near):
+        bands = sorted(near, key=lambda part: part[0].row)
+        if (bands[0][0].row, bands[-1][0].bottom) == (window.row, window.bottom):
+            return stacked([runs for _, runs in bands])
     tops = sorted({w.row for w, _ in near})
     row_ptrs, starts, values, total = [np.zeros(1, dtype=np.int64)], [], [], 0
     for top in tops:

@@ -92,7 +92,7 @@ class Shapes:
         """
         if len(geometries) == 0:
             return cls.none()
-        _, coords, offsets = shapely.to_ragged_array(shapely.force_2d(geometries))
+        _, coords, offsets = shapely.to_ragged_array(geometries, include_z=False)
         rings = np.asarray(offsets[0], dtype=np.int64)
         parts = np.asarray(offsets[1], dtype=np.int64)
         shapes = parts[np.asarray(offsets[2], dtype=np.int64)] if len(offsets) == 3 else parts

@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit
 
 from ocsge.regions.evidence import ABSORB, OSSATURE_SHIFT, USAGE_SHIFT, cover_of, usage_of
-from ocsge.regions.graph import find
 from ocsge.regions.joining import join_all
+from ocsge.regions.labels import find
 
 _OSSATURE_BIT = 1 << OSSATURE_SHIFT
 

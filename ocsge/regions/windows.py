@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from ocsge.regions.bands import bands_of, each_band
 from ocsge.regions.built import BuiltAggregation, aggregate_built, as_intervals
 from ocsge.regions.burn import Intervals, burn
-from ocsge.regions.evidence import UNSEEN, EvidenceTables, evidence_runs
-from ocsge.regions.graph import RegionGraph, commune_of, region_graph
+from ocsge.regions.evidence import COMMUNE_SHIFT, UNSEEN, EvidenceTables, evidence_runs
+from ocsge.regions.graph import RegionGraph, region_graph
 from ocsge.regions.minimum_areas import MinimumAreas, absorb, clusters_are_whole
 from ocsge.regions.pieces import Pieces, pieces_of_window
 from ocsge.regions.runs import Runs, joined
@@ -111,6 +112,7 @@ def regions_of_window(
     whole: Window,
     territory: NDArray[np.bool_],
     engine: EngineRules,
+    threads: int = 1,
 ) -> WindowRegions:
     """Return the regions of ``window`` before any is absorbed.
 
@@ -124,25 +126,37 @@ def regions_of_window(
         (communes + 1,) whether each commune position belongs to the territory asked for.
     engine
         Rules in pixels.
+    threads
+        Threads that walk the rows; the result is the same whatever their number.
     """
-    graph = region_graph(evidence, small_px=engine.minimum.largest_px)
+    graph = region_graph(evidence, small_px=engine.minimum.largest_px, threads=threads)
     sides = (
         window.row > whole.row,
         window.bottom < whole.bottom,
         window.col > whole.col,
         window.right < whole.right,
     )
-    at_window_edge, at_domain_edge, in_core, in_territory = _where_regions_are(
-        evidence.row_ptr,
-        evidence.start,
-        graph.label,
-        len(graph.key),
-        window.width,
-        sides,
-        (core.row - window.row, core.bottom - window.row, core.col - window.col, core.right - window.col),
-        territory[commune_of(evidence.value)],
-        evidence.value == UNSEEN,
-    )
+    kept = (core.row - window.row, core.bottom - window.row, core.col - window.col, core.right - window.col)
+    found = tuple(np.zeros(len(graph.key), dtype=np.bool_) for _ in range(4))
+
+    def look(first: int, last: int) -> None:
+        """Look at a band of rows; what it finds is only ever set."""
+        _where_regions_are(
+            evidence.row_ptr,
+            evidence.start,
+            evidence.value,
+            graph.label,
+            evidence.width,
+            sides,
+            kept,
+            territory,
+            first,
+            last,
+            found,
+        )
+
+    each_band(bands_of(evidence.row_ptr, threads), look)
+    at_window_edge, at_domain_edge, in_core, in_territory = found
     return WindowRegions(
         graph=graph,
         halo_is_enough=clusters_are_whole(graph, engine.minimum, cut=at_window_edge, kept=in_core),
@@ -151,11 +165,11 @@ def regions_of_window(
 
 
 def pieces_of_regions(
-    evidence: Runs, regions: WindowRegions, *, window: Window, core: Window, engine: EngineRules
+    evidence: Runs, regions: WindowRegions, *, window: Window, core: Window, engine: EngineRules, threads: int = 1
 ) -> Pieces:
     """Return the pieces of ``core``; the regions are consumed. They are exact where the halo was enough."""
     absorbed = absorb(regions.graph, engine.minimum)
-    return pieces_of_window(evidence, regions.graph, absorbed, window=window, core=core)
+    return pieces_of_window(evidence, regions.graph, absorbed, window=window, core=core, threads=threads)
 
 
 def _together(parts: list[Intervals]) -> Intervals:
@@ -191,50 +205,45 @@ def _put_rows(into, place, row_ptr, values):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _mark_overlapped(start, label, first, end, left, right, marks):  # type: ignore[no-untyped-def]
+    """Mark the regions of the runs of a row that overlap some columns."""
+    j = first + max(np.searchsorted(start[first:end], left, side="right") - 1, 0)
+    while j < end and start[j] < right:
+        if label[j] >= 0:
+            marks[label[j]] = True
+        j += 1
+
+
+@njit(cache=True, nogil=True)
 def _where_regions_are(  # type: ignore[no-untyped-def]
-    row_ptr, start, label, count, width, sides, core, run_in_territory, unseen
+    row_ptr, start, value, label, width, sides, core, territory, first, last, found
 ):
-    """Return, by region: touches a cut side of the window, touches outside, has core pixels, has territory pixels."""
-    at_window_edge = np.zeros(count, np.bool_)
-    at_domain_edge = np.zeros(count, np.bool_)
-    in_core = np.zeros(count, np.bool_)
-    in_territory = np.zeros(count, np.bool_)
+    """Set, by region: touches a cut side of the window, touches outside, has core pixels, has territory pixels."""
+    at_window_edge, at_domain_edge, in_core, in_territory = found
     height = len(row_ptr) - 1
     north, south, west, east = sides
-    for r in range(height):
+    for r in range(first, last):
         a, end = row_ptr[r], row_ptr[r + 1]
         for i in range(a, end):
             g = label[i]
+            stop = start[i + 1] if i + 1 < end else width
             if g < 0:
-                if unseen[i]:
+                if value[i] == UNSEEN:
                     continue
                 if i > a and label[i - 1] >= 0:
                     at_domain_edge[label[i - 1]] = True
                 if i + 1 < end and label[i + 1] >= 0:
                     at_domain_edge[label[i + 1]] = True
+                if r > 0:
+                    _mark_overlapped(start, label, row_ptr[r - 1], a, start[i], stop, at_domain_edge)
+                if r + 1 < height:
+                    _mark_overlapped(start, label, end, row_ptr[r + 2], start[i], stop, at_domain_edge)
                 continue
-            stop = start[i + 1] if i + 1 < end else width
             if (north and r == 0) or (south and r == height - 1) or (west and i == a) or (east and i == end - 1):
                 at_window_edge[g] = True
             elif r == 0 or r == height - 1 or i == a or i == end - 1:
                 at_domain_edge[g] = True
             if core[0] <= r < core[1] and start[i] < core[3] and stop > core[2]:
                 in_core[g] = True
-            if run_in_territory[i]:
+            if territory[(value[i] >> COMMUNE_SHIFT) & 0xFFF]:
                 in_territory[g] = True
-        if r == 0:
-            continue
-        i, j = row_ptr[r - 1], a
-        while i < a and j < end:
-            p, q = label[i], label[j]
-            if p < 0 <= q and not unseen[i]:
-                at_domain_edge[q] = True
-            elif q < 0 <= p and not unseen[j]:
-                at_domain_edge[p] = True
-            stop_i = start[i + 1] if i + 1 < a else width
-            stop_j = start[j + 1] if j + 1 < end else width
-            if stop_i <= stop_j:
-                i += 1
-            if stop_j <= stop_i:
-                j += 1
-    return at_window_edge, at_domain_edge, in_core, in_territory

@@ -16,7 +16,7 @@ from numba import njit
 
 from ocsge.grid import Window
 from ocsge.regions.burn import Intervals
-from ocsge.regions.graph import label_runs
+from ocsge.regions.labels import label_runs
 from ocsge.regions.runs import Runs, runs_of_strips, without_repeats
 from ocsge.regions.shapes import Channel
 

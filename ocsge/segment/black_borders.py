@@ -74,7 +74,7 @@ def _strips(dataset: DatasetReader, tile: ImageTile) -> Iterator[NDArray[np.uint
 
 
 def _connected(strips: Iterator[NDArray[np.uint8]], *, width: int) -> BlackBorder:
-    from ocsge.regions.graph import label_runs  # noqa: PLC0415  (compiled kernels, for images with a border only)
+    from ocsge.regions.labels import label_runs  # noqa: PLC0415  (compiled kernels, for images with a border only)
     from ocsge.regions.runs import runs_of_strips  # noqa: PLC0415
 
     runs = runs_of_strips(strips, width=width)

@@ -21,7 +21,7 @@ from ocsge.export import write_gpkg, write_parquet
 from ocsge.grid import Grid, Window
 from ocsge.products.cosia import NO_DATA
 from ocsge.publish import json_bytes, publish
-from ocsge.regions.graph import label_runs
+from ocsge.regions.labels import label_runs
 from ocsge.regions.polygons import trace_polygons
 from ocsge.regions.runs import runs_of_strips
 from ocsge.store import code_version
