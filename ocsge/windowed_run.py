@@ -323,7 +323,8 @@ class WindowedRun:
                 burned = burn(zone, grid=metres, window=zone_window)
                 painted_runs(burned, channel=Channel.ZONE, width=zone_window.width, unpainted=0).save(path)
                 return
-            zone_construite(self._built_cells(built, zone_window), engine.zone).save(path)
+            cells = self._built_cells(built, zone_window)
+            zone_construite(cells, engine.zone, threads=self.threads if self.jobs == 1 else 1).save(path)
 
         path = self.store.artefact("zone", self.key, ".arrays", produce)
         self.tell("zone construite", 1, 1)

@@ -68,10 +68,17 @@ def region_graph(evidence: Runs, *, small_px: int | None = None, threads: int = 
         the borders of two regions, though not the order of a list.
     """
     bands = bands_of(evidence.row_ptr, threads)
-    key_of_run = (evidence.value & KEY_MASK).astype(np.uint16)
-    key_of_run[key_of_run == UNSEEN] = OUTSIDE
+    key_of_run = np.empty(len(evidence.value), dtype=np.uint16)
+    each_band(bands, lambda first, last: _read_keys(evidence.row_ptr, evidence.value, first, last, key_of_run))
     label, count = label_in_bands(evidence.row_ptr, evidence.start, key_of_run, evidence.width, OUTSIDE, bands=bands)
-    key, area, in_zone = _measure(evidence.row_ptr, evidence.start, evidence.value, label, count, evidence.width)
+    (key, area, in_zone), *others = each_band(
+        bands,
+        lambda first, last: _measure(
+            evidence.row_ptr, evidence.start, evidence.value, label, count, evidence.width, first, last
+        ),
+    )
+    for other_key, other_area, other_zone in others:
+        key, area, in_zone = np.maximum(key, other_key), area + other_area, in_zone | other_zone
     unknown = np.isin(cover_of(key), (0, ABSORB))
     walked = np.ones(count, dtype=np.bool_) if small_px is None else unknown | (area < small_px)
     borders = each_band(bands, lambda first, last: borders_of_rows(evidence, label, walked, first, last))
@@ -79,11 +86,20 @@ def region_graph(evidence: Runs, *, small_px: int | None = None, threads: int = 
 
 
 @njit(cache=True, nogil=True)
-def _measure(row_ptr, start, value, label, count, width):  # type: ignore[no-untyped-def]
-    key = np.empty(count, np.int32)
+def _read_keys(row_ptr, value, first, last, key):  # type: ignore[no-untyped-def]
+    """Set the key of the runs of some rows; what is not seen is outside."""
+    for i in range(row_ptr[first], row_ptr[last]):
+        k = value[i] & KEY_MASK
+        key[i] = OUTSIDE if k == UNSEEN else k
+
+
+@njit(cache=True, nogil=True)
+def _measure(row_ptr, start, value, label, count, width, first, last):  # type: ignore[no-untyped-def]
+    """Return the key, the pixels and the zone of each region as some rows hold them; key −1 where they hold nothing."""
+    key = np.full(count, -1, np.int32)
     area = np.zeros(count, np.int64)
     in_zone = np.zeros(count, np.bool_)
-    for r in range(len(row_ptr) - 1):
+    for r in range(first, last):
         for i in range(row_ptr[r], row_ptr[r + 1]):
             g = label[i]
             if g >= 0:

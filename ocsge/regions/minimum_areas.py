@@ -111,6 +111,8 @@ def clusters_are_whole(
     kept
         (regions,) has a pixel in the part whose answer matters.
     """
+    if not cut.any():
+        return True
     unstable = _unstable(graph, minimum)
     cluster = _clusters(graph.head, graph.neighbour, graph.following, unstable)
     return bool(_are_whole(cluster, cut, kept))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
 from ocsge.grid import Window
+from ocsge.regions.bands import each_band
 from ocsge.regions.burn import Intervals
 from ocsge.regions.labels import label_runs
 from ocsge.regions.runs import Runs, runs_of_strips, without_repeats
@@ -47,12 +49,12 @@ def built_cells(built: Runs, *, window: Window, pixels_per_m: int) -> NDArray[np
     return cells
 
 
-def zone_construite(built: NDArray[np.bool_], zone: ZoneConstruite) -> Runs:
+def zone_construite(built: NDArray[np.bool_], zone: ZoneConstruite, *, threads: int = 1) -> Runs:
     """Return the zone construite of built 1 m cells, as runs of 0 and 1 on the same cells."""
-    grown = within(built, True, zone.dilation_m)
+    grown = within(built, True, zone.dilation_m, threads=threads)
     if zone.erosion_m > 0:
         # in place: the cells of a run are its largest arrays
-        near_outside = within(grown, False, zone.erosion_m)
+        near_outside = within(grown, False, zone.erosion_m, threads=threads)
         np.logical_not(near_outside, out=near_outside)
         np.logical_and(grown, near_outside, out=grown)
         del near_outside
@@ -143,9 +145,18 @@ def _sample_rows(row_ptr, start, value, rows, centre, step, width):  # type: ign
 _BLOCK_ROWS = 512
 
 
+def within(mask: NDArray[np.bool_], wanted: bool, radius: float, *, threads: int = 1) -> NDArray[np.bool_]:
+    """Return the cells whose centre is within ``radius`` cells of a cell where ``mask`` is ``wanted``."""
+    height = len(mask)
+    out = np.zeros(mask.shape, dtype=np.bool_)
+    cuts = np.linspace(0, height, max(min(threads, height), 1) + 1).astype(int).tolist()
+    each_band(list(pairwise(cuts)), lambda first, last: _within_rows(mask, wanted, radius, first, last, out))
+    return out
+
+
 @njit(cache=True, nogil=True)
-def within(mask, wanted, radius):  # type: ignore[no-untyped-def]
-    """Return the cells whose centre is within ``radius`` cells of a cell where ``mask`` is ``wanted``.
+def _within_rows(mask, wanted, radius, begin, end, out):  # type: ignore[no-untyped-def]
+    """Set the cells of some rows that are within ``radius`` of a wanted one.
 
     Vertical distances by two scans of each column, then every cell paints the columns it reaches: linear and exact.
     Blocks of rows are worked on in turn, each with the rows it can see, so that memory does not grow with the mask.
@@ -156,11 +167,11 @@ def within(mask, wanted, radius):  # type: ignore[no-untyped-def]
     half = np.empty(far, np.int32)
     for v in range(far):
         half[v] = int(np.sqrt(radius * radius - v * v) + 1e-9)
-    out = np.zeros((height, width), np.bool_)
-    vertical = np.empty((_BLOCK_ROWS + 2 * reach, width), np.int16)
+    vertical = np.empty((min(_BLOCK_ROWS, end - begin) + 2 * reach, width), np.int16)
     change = np.zeros(width + 1, np.int32)
-    for top in range(0, height, _BLOCK_ROWS):
-        first, last = max(top - reach, 0), min(top + _BLOCK_ROWS + reach, height)
+    for top in range(begin, end, _BLOCK_ROWS):
+        bottom = min(top + _BLOCK_ROWS, end)
+        first, last = max(top - reach, 0), min(bottom + reach, height)
         for r in range(first, last):
             for c in range(width):
                 above = vertical[r - 1 - first, c] if r > first else far
@@ -168,7 +179,7 @@ def within(mask, wanted, radius):  # type: ignore[no-untyped-def]
         for r in range(last - 2, first - 1, -1):
             for c in range(width):
                 vertical[r - first, c] = min(vertical[r - first, c], vertical[r + 1 - first, c] + 1)
-        for r in range(top, min(top + _BLOCK_ROWS, height)):
+        for r in range(top, bottom):
             change[:] = 0
             for c in range(width):
                 v = vertical[r - first, c]
@@ -179,7 +190,6 @@ def within(mask, wanted, radius):  # type: ignore[no-untyped-def]
             for c in range(width):
                 depth += change[c]
                 out[r, c] = depth > 0
-    return out
 
 
 @njit(cache=True, nogil=True)
