@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from ocsge.editions import Remark, check_dates, check_editions
 from ocsge.errors import OcsgeError, ParameterError
 from ocsge.flow import change_matrix, flow
 from ocsge.grid import Grid
+from ocsge.handover import handed_over
 from ocsge.indicators import stock, stock_long
 from ocsge.inputs import ClassEvidence, find_class_evidence, find_sources, layers_read
 from ocsge.partition import partition
@@ -34,7 +36,7 @@ from ocsge.provenance import NATIVE_RESOLUTION_M, credit_of, provenance_of, run_
 from ocsge.run import usable_cores, workers_kept
 from ocsge.stock_intervals import stock_intervals
 from ocsge.store import artefact_key
-from ocsge.windowed_run import Found, Progress, WindowedRun
+from ocsge.windowed_run import Found, Progress, WindowedRun, shares_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -189,10 +191,10 @@ def measure(
         if known is not None and known(prepared.domain, prepared.keys[-1]):
             return prepared.domain, prepared.keys[-1]
         remarks = _remarks(request, rules, sources, prepared)
-        with workers_kept():
+        with workers_kept(), _in_memory(prepared.domain, scratch or store, execution):
             found = _found(request, rules, sources, prepared, scratch or store, execution)
-        if all(state.context_is_enough for state in found):
-            break
+            if all(state.context_is_enough for state in found):
+                return _measured(request, rules, sources, prepared, found, remarks, execution)
         # a cluster of small regions joins the edge of the context to the territory: take more context
         context_m += step_m
         if context_m > MOST_CONTEXTS * step_m:
@@ -200,7 +202,13 @@ def measure(
                 f"{context_m:.0f} m around the territory are not enough to decide its small regions; please report it "
                 "with the data"
             )
-    return _measured(request, rules, sources, prepared, found, remarks, execution)
+
+
+def _in_memory(domain: Domain, store: Workspace, execution: Execution) -> AbstractContextManager[None]:
+    """Return the block within which the stages of a small domain hand their arrays over in memory."""
+    if not shares_memory(domain, jobs=execution.jobs, window_m=execution.window_m):
+        return nullcontext()
+    return handed_over(store.path, beside=execution.threads > 1)
 
 
 def _prepared(

@@ -88,6 +88,10 @@ def artefact_key(**parts: object) -> str:
     return hashlib.sha256(json_bytes({"code": code_version(), "parts": parts})).hexdigest()
 
 
+def _manifest_of(artefact: Path) -> Path:
+    return artefact.with_name(f"{artefact.name}.json")
+
+
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """A folder of results with one writer at a time and any number of readers."""
@@ -169,18 +173,32 @@ class Workspace:
         produce, verify
             As ``write`` and ``verify`` of :func:`publish`.
         """
+        path = self.artefact_path(stage, key, suffix)
+        if self.holds_whole(path, key):
+            return path
+        # no wait for the disk: a file that a power cut shortened has another digest, and is made again
+        content = json_bytes({"key": key, "sha256": publish(path, produce, verify=verify, durable=False)})
+        publish(_manifest_of(path), lambda temporary: temporary.write_bytes(content), durable=False)
+        return path
+
+    def artefact_path(self, stage: str, key: str, suffix: str) -> Path:
+        """Return where an intermediate file is, or will be.
+
+        Raises
+        ------
+        ParameterError
+            When a part of its name is none.
+        """
         for name in (stage, key + suffix):
             if not _NAME.fullmatch(name):
                 raise ParameterError(f"{name!r}: not a name for a cached file; use letters, digits and . _ = -")
-        path = self.path / "cache" / stage / f"{key}{suffix}"
-        manifest = path.with_name(f"{path.name}.json")
+        return self.path / "cache" / stage / f"{key}{suffix}"
+
+    def holds_whole(self, path: Path, key: str) -> bool:
+        """Return whether the intermediate file of a key is there, with the bytes that were written."""
         with suppress(OSError, ValueError):
-            if json.loads(manifest.read_bytes()) == {"key": key, "sha256": file_sha256(path)}:
-                return path
-        # no wait for the disk: a file that a power cut shortened has another digest, and is made again
-        content = json_bytes({"key": key, "sha256": publish(path, produce, verify=verify, durable=False)})
-        publish(manifest, lambda temporary: temporary.write_bytes(content), durable=False)
-        return path
+            return bool(json.loads(_manifest_of(path).read_bytes()) == {"key": key, "sha256": file_sha256(path)})
+        return False
 
     def clear_cache(self) -> None:
         """Remove every intermediate artefact: a published result no longer needs them.

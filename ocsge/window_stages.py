@@ -15,6 +15,7 @@ import numpy as np
 
 from ocsge.errors import OcsgeError
 from ocsge.grid import Grid, Window
+from ocsge.handover import keep, take
 from ocsge.products.cosia import RasterTile, check_class_numbers, class_strips
 from ocsge.regions import pieces as region_pieces
 from ocsge.regions.anchor import anchored_evidence, effective_evidence
@@ -35,6 +36,8 @@ from ocsge.store import Workspace, artefact_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ocsge.handover import Kept
 
 BUILT_HALO_M = 200
 """Context of the built aggregation: ground that joins the edge of the halo to the core is so long that it is far above
@@ -168,7 +171,7 @@ class PiecesResult:
 def read_classes(job: ClassesJob) -> Path:
     """Return the path of the class runs of a window."""
 
-    def produce(path: Path) -> None:
+    def make() -> Runs:
         """Read the classes of the window."""
         if job.shapes is not None:
             runs = _burned_classes(_shapes(job.shapes), grid=job.grid, window=job.window)
@@ -183,63 +186,65 @@ def read_classes(job: ClassesJob) -> Path:
             runs = runs_of_strips(strips, width=job.window.width)
         where = job.tiles[0].path if job.tiles else Path(str(job.shapes))
         check_class_numbers(runs.value, job.numbers, numbering=job.numbering, path=where)
-        runs.save(path)
+        return runs
 
-    return _artefact(job.workspace, "classes", job.key, job.window, produce)
+    return _kept(job.workspace, "classes", job.key, job.window, make)
 
 
 def aggregate_built_ground(job: BuiltJob) -> Path:
     """Return the path of the built ground of a window, runs of 0 and 1."""
     window = job.core.grown(BUILT_HALO_M * job.grid.pixels_per_m, within=job.whole)
 
-    def produce(path: Path) -> None:
+    def make() -> Runs:
         """Aggregate the built ground of the window."""
-        built_ground(
-            _joined(job.classes, window),
+        return built_ground(
+            _joined(job.classes, window, store=job.workspace),
             _shapes(job.shapes),
             grid=job.grid,
             window=window,
             core=job.core,
             engine=job.engine,
-        ).save(path)
+        )
 
-    return _artefact(job.workspace, "built", job.key, job.core, produce)
+    return _kept(job.workspace, "built", job.key, job.core, make)
 
 
-def built_cells_of(placed: tuple[Window, Path], *, grid: Grid) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def built_cells_of(
+    placed: tuple[Window, Path], *, grid: Grid, store: Path
+) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     """Return the built 1 m cells of a window, from its built ground."""
     window, path = placed
-    return built_cells(Runs.load(path), window=window, pixels_per_m=grid.pixels_per_m)
+    return built_cells(take(Runs, path, store=store), window=window, pixels_per_m=grid.pixels_per_m)
 
 
 def cross_evidence(job: EvidenceJob) -> Path:
     """Return the path of the evidence of a window."""
 
-    def produce(path: Path) -> None:
+    def make() -> Runs:
         """Cross everything known of the window."""
-        evidence_of_window(
-            _joined(job.classes, job.window),
-            _covering(job.built, job.window),
+        return evidence_of_window(
+            _joined(job.classes, job.window, store=job.workspace, last=True),
+            _covering(job.built, job.window, store=job.workspace, last=True),
             Runs.load(job.zone),
             _shapes(job.shapes),
             grid=job.grid,
             window=job.window,
             zone_window=job.zone_window,
             engine=job.engine,
-        ).save(path)
+        )
 
-    return _artefact(job.workspace, "evidence", job.key, job.window, produce)
+    return _kept(job.workspace, "evidence", job.key, job.window, make)
 
 
 def merge_regions(job: PiecesJob) -> PiecesResult:
     """Return the path of the pieces of a window; its halo grows until it is wide enough."""
 
-    def produce(path: Path) -> None:
+    def make() -> Pieces:
         """Merge the window, with as much halo as it takes."""
         halo = MERGE_HALO_M * job.grid.pixels_per_m
         while True:
             window = job.core.grown(halo, within=job.whole)
-            evidence = _covering(job.evidence, window)
+            evidence = _covering(job.evidence, window, store=job.workspace, last=True)
             regions = regions_of_window(
                 evidence,
                 window=window,
@@ -254,17 +259,17 @@ def merge_regions(job: PiecesJob) -> PiecesResult:
             halo *= 2
         # the verdict is published first: where there are pieces, it is known
         verdict(regions.context_is_enough)
-        pieces = pieces_of_regions(
+        return pieces_of_regions(
             evidence, regions, window=window, core=job.core, engine=job.engine, threads=job.threads
         )
-        pieces.save(path)
 
     def verdict(enough: bool) -> Path:
         """Keep whether the context is enough."""
         text = "enough" if enough else "short"
-        return _artefact(job.workspace, "context", job.key, job.core, lambda to: to.write_text(text))
+        of_window = _window_key(job.key, job.core)
+        return Workspace(job.workspace).artefact("context", of_window, ".txt", lambda to: to.write_text(text))
 
-    path = _artefact(job.workspace, "pieces", job.key, job.core, produce)
+    path = _kept(job.workspace, "pieces", job.key, job.core, make)
     # a verdict lost with the cache counts as short: the run then takes more context, which is never wrong
     return PiecesResult(path=path, context_is_enough=verdict(False).read_text() == "enough")
 
@@ -280,32 +285,34 @@ def keep_evidence(job: TwoDatesJob) -> Path:
 
 
 def _two_dates(job: TwoDatesJob, stage: str, merge: Callable[[Runs, Runs, Runs], Runs]) -> Path:
-    def produce(path: Path) -> None:
+    def make() -> Runs:
         """Merge both dates."""
-        merge(
-            _covering(job.before, job.window),
-            _covering(job.evidence, job.window),
-            _covering(((job.whole, job.by),), job.window),
-        ).save(path)
+        return merge(
+            _covering(job.before, job.window, store=job.workspace),
+            _covering(job.evidence, job.window, store=job.workspace),
+            _covering(((job.whole, job.by),), job.window, store=job.workspace),
+        )
 
-    return _artefact(job.workspace, stage, job.key, job.window, produce)
+    return _kept(job.workspace, stage, job.key, job.window, make)
 
 
 def cut_state(job: StateJob) -> Path:
     """Return the path of the pieces of a window whose state is known."""
 
-    def produce(path: Path) -> None:
+    def make() -> Pieces:
         """Cut the state of the window into pieces."""
-        pieces_of_state(_covering(job.evidence, job.window), _covering(((job.whole, job.state),), job.window)).save(
-            path
+        return pieces_of_state(
+            _covering(job.evidence, job.window, store=job.workspace),
+            _covering(((job.whole, job.state),), job.window, store=job.workspace),
         )
 
-    return _artefact(job.workspace, "state_pieces", job.key, job.window, produce)
+    return _kept(job.workspace, "state_pieces", job.key, job.window, make)
 
 
-def stitch(results: list[tuple[Window, Path]], *, window: Window) -> Pieces:
+def stitch(results: list[tuple[Window, Path]], *, window: Window, store: Path) -> Pieces:
     """Return the pieces of the whole from those of its windows."""
-    return region_pieces.stitched([(w, Pieces.load(path)) for w, path in results], window=window)
+    parts = [(w, take(Pieces, path, store=store, last=True)) for w, path in results]
+    return region_pieces.stitched(parts, window=window)
 
 
 def _place(grid: Grid, window: Window) -> str:
@@ -314,9 +321,12 @@ def _place(grid: Grid, window: Window) -> str:
     return f"window {xmin:.0f},{ymin:.0f} – {xmax:.0f},{ymax:.0f}"
 
 
-def _artefact(workspace: Path, stage: str, key: str, window: Window, produce) -> Path:  # type: ignore[no-untyped-def]
-    of_window = artefact_key(key=key, window=[window.row, window.col, window.height, window.width])
-    return Workspace(workspace).artefact(stage, of_window, ".arrays" if stage != "context" else ".txt", produce)
+def _window_key(key: str, window: Window) -> str:
+    return artefact_key(key=key, window=[window.row, window.col, window.height, window.width])
+
+
+def _kept(workspace: Path, stage: str, key: str, window: Window, make: Callable[[], Kept]) -> Path:
+    return keep(Workspace(workspace), stage, _window_key(key, window), make)
 
 
 @lru_cache(maxsize=2)
@@ -324,11 +334,11 @@ def _shapes(path: Path) -> Shapes:
     return Shapes.load(path)
 
 
-def _joined(placed: Placed, window: Window) -> Runs | None:
+def _joined(placed: Placed, window: Window, *, store: Path, last: bool = False) -> Runs | None:
     if not placed:
         return None
     near = [
-        (w, Runs.load(path))
+        (w, take(Runs, path, store=store, last=last))
         for w, path in placed
         if w.row < window.bottom and w.bottom > window.row and w.col < window.right and w.right > window.col
     ]
@@ -337,8 +347,8 @@ def _joined(placed: Placed, window: Window) -> Runs | None:
     return joined(near, window=window)
 
 
-def _covering(placed: Placed, window: Window) -> Runs:
-    runs = _joined(placed, window)
+def _covering(placed: Placed, window: Window, *, store: Path, last: bool = False) -> Runs:
+    runs = _joined(placed, window, store=store, last=last)
     if runs is None:
         raise OcsgeError("the runs of a window are missing; this is a bug, please report it")
     return runs

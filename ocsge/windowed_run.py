@@ -48,6 +48,15 @@ _SMALLEST_SHARE_KM2 = 4
 """A window below it would mostly be halo: fewer threads are then used."""
 
 
+def shares_memory(domain: Domain, *, jobs: int, window_m: int | None) -> bool:
+    """Return whether a domain is small enough to be derived whole in the memory of one process."""
+    return window_m is None and jobs == 1 and _area_km2(domain) <= _LARGEST_RUN_IN_THREADS_KM2
+
+
+def _area_km2(domain: Domain) -> float:
+    return domain.window.height * domain.window.width / domain.grid.pixels_per_m**2 / 1e6
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Pieces of the domain, with what went into them."""
@@ -135,7 +144,7 @@ class WindowedRun:
         results = self._regions(cores, evidence, engine)
         found = [(core, result.path) for core, result in zip(cores, results, strict=True)]
         enough = all(result.context_is_enough for result in results)
-        return stages.stitch(found, window=self.domain.window), enough
+        return stages.stitch(found, window=self.domain.window, store=self.store.path), enough
 
     def _merged_after(
         self, before: Found, cores: list[Window], evidence: stages.Placed, engine: Engine
@@ -161,7 +170,7 @@ class WindowedRun:
         )
         jobs_of_state = [stages.StateJob(store.path, key, grid, whole, core, kept, state) for core in cores]
         pieces = self._placed("second state", cores, stages.cut_state, jobs_of_state)
-        return stages.stitch(list(pieces), window=whole), enough, kept
+        return stages.stitch(list(pieces), window=whole, store=store.path), enough, kept
 
     def _layers(
         self, sources: Sequence[Source], *, millesime: int, invalid: Invalid, assume_crs: int | None
@@ -248,21 +257,18 @@ class WindowedRun:
         )
 
     @property
-    def _area_km2(self) -> float:
-        window = self.domain.window
-        return window.height * window.width / self.domain.grid.pixels_per_m**2 / 1e6
-
-    @property
     def _shares_memory(self) -> bool:
         """Whether the whole domain is merged at once, in the threads of this process: no seam then, and no halo."""
-        return self.window_m is None and self.jobs == 1 and self._area_km2 <= _LARGEST_RUN_IN_THREADS_KM2
+        return shares_memory(self.domain, jobs=self.jobs, window_m=self.window_m)
 
     def _cores(self) -> list[Window]:
         window, n = self.domain.window, self.domain.grid.pixels_per_m
         if self.window_m is not None:
             return window.tiles(self.window_m * n)
         if self._shares_memory:
-            return window.divided(max(min(self.threads, int(self._area_km2 / _SMALLEST_SHARE_KM2)), 1), step_px=n)
+            return window.divided(
+                max(min(self.threads, int(_area_km2(self.domain) / _SMALLEST_SHARE_KM2)), 1), step_px=n
+            )
         return window.split(_WINDOW_SIDE_M * n, step_px=n)
 
     def _classes(self, cores: list[Window]) -> stages.Placed:
@@ -334,10 +340,10 @@ class WindowedRun:
         """Return the built 1 m cells of the whole domain."""
         grid = self.domain.grid
         if len(built) == 1:
-            return stages.built_cells_of(built[0], grid=grid)
+            return stages.built_cells_of(built[0], grid=grid, store=self.store.path)
         cells = np.zeros((zone_window.height, zone_window.width), dtype=np.bool_)
         for placed in built:
-            part = stages.built_cells_of(placed, grid=grid)
+            part = stages.built_cells_of(placed, grid=grid, store=self.store.path)
             at = metre_window(placed[0], grid.pixels_per_m)
             row, col = at.row - zone_window.row, at.col - zone_window.col
             cells[row : row + part.shape[0], col : col + part.shape[1]] = part

@@ -101,6 +101,14 @@ def stacked(bands: list[Runs]) -> Runs:
     )
 
 
+def _rows(runs: Runs, first: int, last: int) -> Runs:
+    """Return rows [first, last) of some runs, without copying them."""
+    a, b = runs.row_ptr[first], runs.row_ptr[last]
+    return Runs(
+        row_ptr=runs.row_ptr[first : last + 1] - a, start=runs.start[a:b], value=runs.value[a:b], width=runs.width
+    )
+
+
 def without_repeats(runs: Runs) -> Runs:
     """Return the runs with equal neighbours of a row made one."""
     row_ptr, kept = first_of_equals(runs.row_ptr, runs.value)
@@ -128,8 +136,9 @@ def joined(parts: list[tuple[Window, Runs]], *, window: Window) -> Runs:
     ]
     if all(w.col == window.col and w.right == window.right for w, _ in near):
         bands = sorted(near, key=lambda part: part[0].row)
-        if (bands[0][0].row, bands[-1][0].bottom) == (window.row, window.bottom):
-            return stacked([runs for _, runs in bands])
+        return stacked(
+            [_rows(runs, max(window.row - w.row, 0), min(window.bottom, w.bottom) - w.row) for w, runs in bands]
+        )
     tops = sorted({w.row for w, _ in near})
     row_ptrs, starts, values, total = [np.zeros(1, dtype=np.int64)], [], [], 0
     for top in tops:
