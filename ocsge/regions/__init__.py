@@ -12,6 +12,8 @@ Nothing pixel-sized is kept: rows become runs, runs become regions, regions a gr
     built   built evidence closed, grouped, dissolved or grown
     zone    zone construite from the built ground, on a 1 m lattice
     evidence  class runs × intervals → runs that carry cover, usage, rule, commune
+    bands   bands of rows, for threads
+    labels  runs of one key → numbered connected regions
     graph   runs → connected regions → border graph
     joining  regions of the border graph made one
     unknown_cover  regions of unknown cover filled from their neighbours
