@@ -135,7 +135,10 @@ def _loaded(path: Path) -> duckdb.DuckDBPyConnection:
     from ocsge.pixel_sums import confine, open_duckdb  # noqa: PLC0415
     from ocsge.sql import load_spatial  # noqa: PLC0415
 
-    lines = gzip.decompress(path.read_bytes()).decode().split("\n")
+    text = gzip.decompress(path.read_bytes()).decode()
+    if not text:  # no bytes at all are gzip too, of a text that no map file has
+        raise EOFError(path.name)
+    lines = text.split("\n")
     parts = [line.removesuffix(",").rpartition(_GEOMETRY) for line in lines if line.startswith(_FEATURE)]
     properties = [json.loads(before.removeprefix(_FEATURE)) for before, _, _ in parts]
     degrees = shapely.from_geojson(np.array([after.removesuffix("}") for _, _, after in parts], dtype=object))
