@@ -30,6 +30,13 @@ MARKERS = "<!-- benchmark table -->", "<!-- /benchmark table -->"
 NUMBERING = "cosia_vector_numero"
 MILLESIME = 2022
 BUILT_CODE, BUILT_MINIMUM_M2, SURFACE_MINIMUM_M2 = "CS1.1.1.1", 200, 500
+TOGETHER = {
+    "layers": "layers and class raster",
+    "class raster": "layers and class raster",
+    "polygons": "polygons and artificialisation",
+    "artificialisation": "polygons and artificialisation",
+}
+"""Stages told as one: threads read layers and raster side by side, and the end of the drawing is not told."""
 LIBRARIES = ("numpy", "numba", "rasterio", "shapely", "geopandas", "duckdb")
 
 
@@ -79,10 +86,9 @@ def derive_scene(folder: Path, tiny: Path | None, communes: tuple[str, ...], thr
         once(open_scene(tiny), (), 1)
     polygons, total, marks = once(open_scene(folder), communes, threads)
     ends = dict(marks)
-    order = list(dict.fromkeys(stage for stage, _ in marks))
     previous, stages = 0.0, {}
-    for stage in order:
-        stages[stage], previous = ends[stage] - previous, ends[stage]
+    for stage, at in {TOGETHER.get(stage, stage): at for stage, at in marks}.items():
+        stages[stage], previous = at - previous, at
     minimum = polygons["code_cs"].map(lambda code: BUILT_MINIMUM_M2 if code == BUILT_CODE else SURFACE_MINIMUM_M2)
     small = polygons["area_m2"] < minimum
     return Derived(

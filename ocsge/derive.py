@@ -86,13 +86,14 @@ def derive(
     threads
         Threads of this process, with one job; None takes every core this process may use.
     window_m
-        Side of the windows, metres; None takes one window a thread up to 100 km². The result does not depend on it.
+        Side of the windows, metres; None takes one window a thread up to 100 km², merged as one. The result does not
+        depend on it.
     strip_rows
         Rows of raster read at a time. The result does not depend on it.
     keep_going
         When bad data refuses several communes together, derive each by itself and publish those that succeed.
     progress
-        Receives the advance of each stage.
+        Receives the advance of each stage; from two threads at once while layers and class raster are read.
 
     Returns
     -------

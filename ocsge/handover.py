@@ -1,8 +1,9 @@
 """Hand what a stage made to the next one in memory, while its file is written.
 
-Stages exchange paths: a killed run resumes from the files, and other processes read them. Within one process what was
-just made is still there, so the next stage takes it as it is instead of reading it back, and the file is written
-beside the work by a thread of its own. Whoever asks for a file that is not held waits for it and reads it.
+Stages exchange paths: a killed run resumes from the files, and other processes read them. Where one process derives a
+whole domain (``windowed_run.shares_memory``), what was just made is still there: the next stage takes it as it is
+instead of reading it back, and the file is written beside the work by a thread of its own. Whoever asks for a file that
+is not held waits for it and reads it. What is held is never written into, by whoever made it or took it.
 """
 
 from __future__ import annotations
@@ -116,7 +117,13 @@ def keep(store: Workspace, stage: str, key: str, make: Callable[[], Kept]) -> Pa
     store, stage, key
         As :meth:`ocsge.store.Workspace.artefact`.
     make
-        Called without arguments.
+        Called without arguments. What it returns is saved later, by another thread, and given to whoever takes it:
+        nobody writes into it any more.
+
+    Raises
+    ------
+    OutputError
+        When this file, or one that was handed over before, could not be written; it names the file.
     """
     handover = _OPEN.get(store.path)
     if handover is None:
@@ -141,6 +148,11 @@ def take(kind: type[K], path: Path, *, store: Path, last: bool = False) -> K:
         Folder of the workspace.
     last
         Nobody will ask for it in memory again.
+
+    Raises
+    ------
+    OutputError
+        When its file was waited for, and could not be written.
     """
     handover = _OPEN.get(store)
     if handover is not None:

@@ -1,6 +1,7 @@
 """Write one file so that no reader ever sees half of it.
 
-Temporary file in the same folder → fsync → read back → rename → fsync of the folder.
+Temporary file in the same folder → fsync → read back → rename → fsync of the folder. Files that are made again when
+they are lost leave both fsync out: see ``durable`` of :func:`publish`.
 """
 
 from __future__ import annotations

@@ -191,8 +191,9 @@ def measure(
         if known is not None and known(prepared.domain, prepared.keys[-1]):
             return prepared.domain, prepared.keys[-1]
         remarks = _remarks(request, rules, sources, prepared)
-        with workers_kept(), _in_memory(prepared.domain, scratch or store, execution):
-            found = _found(request, rules, sources, prepared, scratch or store, execution)
+        with _in_memory(prepared.domain, scratch or store, execution):
+            with workers_kept():
+                found = _found(request, rules, sources, prepared, scratch or store, execution)
             if all(state.context_is_enough for state in found):
                 return _measured(request, rules, sources, prepared, found, remarks, execution)
         # a cluster of small regions joins the edge of the context to the territory: take more context

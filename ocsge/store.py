@@ -14,7 +14,8 @@
 
 The id of a version is the beginning of the sha256 of its manifest: equal results have equal ids, whatever the
 day. A process may be killed at any instruction: what it had not published is under a name that starts with
-``.tmp-``, which no reader looks at and which the next run removes.
+``.tmp-``, which no reader looks at and which the next run removes. After a power cut a file of the cache alone may be
+cut short: its digest says so, and it is made again.
 """
 
 from __future__ import annotations

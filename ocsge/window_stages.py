@@ -276,20 +276,20 @@ def merge_regions(job: PiecesJob) -> PiecesResult:
 
 def anchor_evidence(job: TwoDatesJob) -> Path:
     """Return the path of the evidence of a window, with the keys of the earlier state where nothing changed."""
-    return _two_dates(job, "anchored", anchored_evidence)
+    return _two_dates(job, "anchored", anchored_evidence, last=False)
 
 
 def keep_evidence(job: TwoDatesJob) -> Path:
     """Return the path of the evidence that a second state is made of, in a window."""
-    return _two_dates(job, "effective", effective_evidence)
+    return _two_dates(job, "effective", effective_evidence, last=True)
 
 
-def _two_dates(job: TwoDatesJob, stage: str, merge: Callable[[Runs, Runs, Runs], Runs]) -> Path:
+def _two_dates(job: TwoDatesJob, stage: str, merge: Callable[[Runs, Runs, Runs], Runs], *, last: bool) -> Path:
     def make() -> Runs:
         """Merge both dates."""
         return merge(
-            _covering(job.before, job.window, store=job.workspace),
-            _covering(job.evidence, job.window, store=job.workspace),
+            _covering(job.before, job.window, store=job.workspace, last=last),
+            _covering(job.evidence, job.window, store=job.workspace, last=last),
             _covering(((job.whole, job.by),), job.window, store=job.workspace),
         )
 
@@ -302,7 +302,7 @@ def cut_state(job: StateJob) -> Path:
     def make() -> Pieces:
         """Cut the state of the window into pieces."""
         return pieces_of_state(
-            _covering(job.evidence, job.window, store=job.workspace),
+            _covering(job.evidence, job.window, store=job.workspace, last=True),
             _covering(((job.whole, job.state),), job.window, store=job.workspace),
         )
 

@@ -14,6 +14,7 @@ from ocsge.class_numbers import numbered_classes
 from ocsge.covers import corrected_cover_shapes, cover_shapes
 from ocsge.engine import Engine, engine_of
 from ocsge.grid import Grid, Window
+from ocsge.handover import SUFFIX
 from ocsge.inputs import ClassEvidence, Inputs, read_inputs
 from ocsge.regions.anchor import settle
 from ocsge.regions.burn import burn
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 
 J = TypeVar("J")
 Progress = Callable[[str, int, int], None]
-"""Called with a stage's name, the items done and the items in all."""
+"""Called with a stage's name, the items done and the items in all; from two threads at once while layers and class
+raster are read side by side."""
 
 _LARGEST_RUN_IN_THREADS_KM2 = 100
 """Above it, windows of ``_WINDOW_SIDE_M`` bound the memory."""
@@ -104,7 +106,8 @@ class WindowedRun:
             """Read the layers; the raster does not wait for them."""
             return self._layers(sources, millesime=millesime, invalid=invalid, assume_crs=assume_crs)
 
-        if self.jobs == 1 and self.threads > 1:
+        # of a large domain the raster takes minutes: a layer that is refused must not wait for it
+        if self._shares_memory and self.threads > 1:
             with ThreadPoolExecutor(1) as beside:
                 raster = beside.submit(self._classes, cores)
                 inputs, shapes_path = read()
@@ -151,7 +154,7 @@ class WindowedRun:
     ) -> tuple[Pieces, bool, stages.Placed]:
         """Return the pieces of a state anchored to an earlier one, and the evidence they are made of."""
         store, key, grid, whole = self.store, self.key, self.domain.grid, self.domain.window
-        state = store.artefact("state", artefact_key(before=key), ".arrays", before.pieces.runs.save)
+        state = store.artefact("state", artefact_key(before=key), SUFFIX, before.pieces.runs.save)
         jobs = [
             stages.TwoDatesJob(store.path, key, grid, whole, core, before.evidence, evidence, state) for core in cores
         ]
@@ -159,8 +162,8 @@ class WindowedRun:
         merged, enough = self._merged(cores, anchored, engine)
         self.tell("changes", 0, 1)
         settled = settle(before.pieces.runs, merged.runs, engine.change)
-        state = store.artefact("state", artefact_key(after=key), ".arrays", settled.state.save)
-        same = store.artefact("same", key, ".arrays", settled.same.save)
+        state = store.artefact("state", artefact_key(after=key), SUFFIX, settled.state.save)
+        same = store.artefact("same", key, SUFFIX, settled.same.save)
         self.tell("changes", 1, 1)
         kept = self._placed(
             "evidence kept",
@@ -195,7 +198,7 @@ class WindowedRun:
                 corrected_usage_shapes(self.corrections, self.rules),
             ]
         )
-        path = self.store.artefact("shapes", self.key, ".arrays", shapes.save)
+        path = self.store.artefact("shapes", self.key, SUFFIX, shapes.save)
         self.tell("layers", 1, 1)
         return inputs, path
 
@@ -282,7 +285,7 @@ class WindowedRun:
                 channel=Channel.COVER,
                 values=polygons["number"].to_numpy(np.uint16),
             )
-            path = self.store.artefact("class_shapes", self.key, ".arrays", burned.save)
+            path = self.store.artefact("class_shapes", self.key, SUFFIX, burned.save)
         numbers = tuple(number for _, number in numbered_classes(self.rules, self.classes.numbering))
         jobs = [
             stages.ClassesJob(
@@ -332,7 +335,7 @@ class WindowedRun:
             cells = self._built_cells(built, zone_window)
             zone_construite(cells, engine.zone, threads=self.threads if self.jobs == 1 else 1).save(path)
 
-        path = self.store.artefact("zone", self.key, ".arrays", produce)
+        path = self.store.artefact("zone", self.key, SUFFIX, produce)
         self.tell("zone construite", 1, 1)
         return path
 
