@@ -153,6 +153,9 @@ def test_a_model_taken_up_keeps_its_network_and_remembers_what_it_had_met(data: 
     learnt = rows_of(learnt_beside(second.weights[0]))
     assert len(learnt) == 8
     assert len({row["imagery_sha256"] for row in learnt}) == PATCHES
+    # the two held out of the second had chosen the weights of the first: its matrix says so
+    held_out = "2 patches of data, held out by location"
+    assert card.confusion["source"] == f"{held_out}; 0 of the 2 taught the model, and 2 chose its weights"
 
 
 def test_a_fold_that_is_not_there_is_refused_before_any_training(data: LabelledFolder, tmp_path: Path) -> None:

@@ -53,6 +53,18 @@ def test_a_model_has_met_what_the_weights_it_started_from_had_met(tmp_path: Path
     assert met_before(weights, patches) == Met(patches=5, taught=3, chose=0)
 
 
+def test_what_the_weights_it_started_from_had_met_stays_unknown_from_model_to_model(
+    tmp_path: Path, patches: list[Patch]
+) -> None:
+    published, first, second = (tmp_path / f"{name}.safetensors" for name in ("published", "first", "second"))
+    write_learnt(first, {TRAINING: patches[:2]}, start=published)
+    assert learnt_beside(first).read_text(encoding="utf-8").splitlines()[1] == "published.safetensors,unknown,"
+    assert met_before(first, patches) == Met(patches=5, taught=2, chose=0, complete=False)
+    write_learnt(second, {VALIDATION: patches[2:3]}, start=first)
+    assert met_before(second, patches) == Met(patches=5, taught=2, chose=1, complete=False)
+    assert met_before(second, patches[3:]) == Met(patches=2, taught=0, chose=0, complete=False)
+
+
 def test_without_a_list_nothing_is_known_and_a_broken_one_is_refused(tmp_path: Path, patches: list[Patch]) -> None:
     weights = tmp_path / "m.safetensors"
     assert met_before(weights, patches) is None
@@ -64,3 +76,6 @@ def test_without_a_list_nothing_is_known_and_a_broken_one_is_refused(tmp_path: P
 def test_it_is_said_in_words() -> None:
     assert str(Met(4, 0, 0)) == "none of them taught the model or chose its weights"
     assert str(Met(4, 3, 1)) == "3 of the 4 taught the model, and 1 chose its weights"
+    gap = "; what the weights it started from had met is not known"
+    assert str(Met(4, 0, 0, complete=False)) == "none of them is known to have taught it or chosen its weights" + gap
+    assert str(Met(4, 3, 1, complete=False)) == str(Met(4, 3, 1)) + gap

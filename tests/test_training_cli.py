@@ -102,7 +102,7 @@ def test_other_meanings_of_the_class_numbers_or_other_masks_are_another_training
 
 
 def test_published_weights_need_no_card_beside_when_they_have_the_name_of_the_catalogue(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(data, tmp_path / "m", "--validation", data) == 0
     weights = (tmp_path / "m" / "model.safetensors").rename(tmp_path / "IGN.safetensors")
@@ -113,6 +113,13 @@ def test_published_weights_need_no_card_beside_when_they_have_the_name_of_the_ca
     assert run("evaluate", weights, data, "--out", tmp_path / "r", *classes) == 0
     onwards = ["--from", weights, "--validation", data, "--epochs", 1, "--batch", 2]
     assert run("train", data, "--out", tmp_path / "n", *classes, *onwards) == 0
+    # what they had learnt from is written nowhere: other ground may have been among it
+    other = write_plain(tmp_path / "other", red_squares(2, side=32, seed=8))
+    capsys.readouterr()
+    assert run("evaluate", tmp_path / "n" / "model.safetensors", other, "--out", tmp_path / "r", *classes) == 0
+    assert "warning: what the weights it started from had met is not known" in capsys.readouterr().err
+    stated = json.loads((tmp_path / "r" / "n.confusion.json").read_text(encoding="utf-8"))
+    assert stated["source"].endswith("its weights; what the weights it started from had met is not known")
 
 
 def test_a_cross_validation_judges_every_patch_once(

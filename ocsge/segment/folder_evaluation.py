@@ -15,7 +15,7 @@ from ocsge.segment.class_rasters import class_table
 from ocsge.segment.evaluation import OWN_NUMBERING, Evaluation, confusion_of, evaluate
 from ocsge.segment.evaluation_report import write_report
 from ocsge.segment.labelled_folder import onto_head, opened, refuse_other_resolution
-from ocsge.segment.learnt_patches import met_before
+from ocsge.segment.learnt_patches import START_UNKNOWN, met_before
 from ocsge.segment.model_card import ModelCard, card_beside, write_card
 from ocsge.segment.published import card_for
 
@@ -130,6 +130,11 @@ def _warnings(card: ModelCard, met: Met | None) -> list[str]:
         found.append(
             f"{met}: these scores tell what {card.name} remembers, not how it answers other ground; judge it by "
             "patches apart (split.csv of its training says which)"
+        )
+    elif met is not None and not met.complete:
+        found.append(
+            f"{START_UNKNOWN}: these scores may tell what {card.name} remembers, not how it answers other ground; "
+            "judge it by patches that those weights cannot have met"
         )
     return found
 

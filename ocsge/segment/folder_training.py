@@ -15,7 +15,7 @@ from ocsge.segment.fine_tuning import adapted_card, adapted_network
 from ocsge.segment.folder_evaluation import matrix_numbers
 from ocsge.segment.folds import GAP_M, locations, split
 from ocsge.segment.labelled_folder import onto_head, opened, refuse_other_resolution
-from ocsge.segment.learnt_patches import TRAINING, VALIDATION, write_learnt
+from ocsge.segment.learnt_patches import TRAINING, VALIDATION, met_before, write_learnt
 from ocsge.segment.model_card import ModelCard, card_beside, write_card
 from ocsge.segment.published import card_for
 from ocsge.segment.recipe import Recipe, balanced_weights
@@ -221,12 +221,15 @@ class _Work:
         patches = self.samples.patches
         sides = {TRAINING: [patches[i] for i in fold.training], VALIDATION: [patches[i] for i in fold.validation]}
         learnt = write_learnt(out / WEIGHTS, sides, start=self.wanted.start)
+        source = f"{len(judging)} patches of {self.data.folder.name}, held out by location"
+        if self.wanted.start is not None:  # the weights it started from may have met what was held out here
+            source += f"; {met_before(out / WEIGHTS, [patches[i] for i in fold.test])}"
         network, card = load_model(out / WEIGHTS)
         evaluation = evaluate(
             network,
             card,
             judging,
-            source=f"{len(judging)} patches of {self.data.folder.name}, held out by location",
+            source=source,
             batch=self.recipe.batch,
             device=self.device,
             precision=self.recipe.precision,

@@ -23,6 +23,12 @@ SUFFIX = ".learnt.csv"
 TRAINING, VALIDATION = "training", "validation"
 """Sides of a patch: it taught, or it chose the weights that are kept."""
 
+UNKNOWN = "unknown"
+"""Side of the row, without a digest, of weights that the training started from and that have no list."""
+
+START_UNKNOWN = "what the weights it started from had met is not known"
+"""What a report says of a list that is not complete."""
+
 _COLUMNS = ("patch", "side", "imagery_sha256")
 
 
@@ -36,12 +42,16 @@ class Met:
     """Those of them that the model learnt from."""
     chose: int
     """Those of them that chose its weights."""
+    complete: bool = True
+    """Whether its list holds all that it has met: not when it started from weights that have none."""
 
     def __str__(self) -> str:
         """Return it in words, for a report."""
-        if not self.taught + self.chose:
-            return "none of them taught the model or chose its weights"
-        return f"{self.taught} of the {self.patches} taught the model, and {self.chose} chose its weights"
+        found = f"{self.taught} of the {self.patches} taught the model, and {self.chose} chose its weights"
+        if self.complete:
+            return found if self.taught + self.chose else "none of them taught the model or chose its weights"
+        known = found if self.taught + self.chose else "none of them is known to have taught it or chosen its weights"
+        return f"{known}; {START_UNKNOWN}"
 
 
 def learnt_beside(weights: Path) -> Path:
@@ -59,9 +69,13 @@ def write_learnt(weights: Path, sides: Mapping[str, Sequence[Patch]], *, start: 
     sides
         Patches by side.
     start
-        Weights that the training started from: what they had met, this model has met too.
+        Weights that the training started from: what they had met, this model has met too; when nothing beside them
+        tells, a row says so.
     """
-    rows = [] if start is None or not learnt_beside(start).is_file() else _rows(learnt_beside(start))
+    rows = []
+    if start is not None:
+        known = learnt_beside(start).is_file()
+        rows = _rows(learnt_beside(start)) if known else [[start.name, UNKNOWN, ""]]
     rows += [[patch.name, side, file_sha256(patch.imagery)] for side, patches in sides.items() for patch in patches]
 
     def write(part: Path) -> None:
@@ -85,10 +99,12 @@ def met_before(weights: Path, patches: Sequence[Patch]) -> Met | None:
     if not learnt_beside(weights).is_file():
         return None
     side: dict[str, str] = {}
-    for _, which, digest in _rows(learnt_beside(weights)):
+    rows = _rows(learnt_beside(weights))
+    for _, which, digest in rows:
         side[digest] = TRAINING if TRAINING in (which, side.get(digest)) else which
     found = [side.get(file_sha256(patch.imagery)) for patch in patches]
-    return Met(len(found), found.count(TRAINING), found.count(VALIDATION))
+    complete = all(which != UNKNOWN for _, which, _ in rows)
+    return Met(len(found), found.count(TRAINING), found.count(VALIDATION), complete)
 
 
 def _rows(path: Path) -> list[list[str]]:
