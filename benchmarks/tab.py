@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tools.browser import FLAGS, LAPTOP, chromium_path, end
@@ -75,7 +76,7 @@ _BETWEEN_S = 0.05
 
 
 class TabLostError(Exception):
-    """The browser has lost the page: its process has ended."""
+    """The page is lost: its process has ended, or that of the browser."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Tab:
         Raises
         ------
         TabLostError
-            When the page has gone.
+            When the page has gone, alone or with the whole browser.
         TimeoutError
             When the answer does not come before the end of the tab's time.
         RuntimeError
@@ -114,7 +115,14 @@ class Tab:
         question = {"id": self._asked, "method": method, "params": given}
         if self._session:
             question["sessionId"] = self._session
-        self._connection.send(json.dumps(question))
+        try:
+            return self._answer(method, json.dumps(question))
+        except ConnectionClosed as error:
+            raise TabLostError(method) from error
+
+    def _answer(self, method: str, question: str) -> dict[str, Any]:
+        """Send the question just asked and return its answer; what else the browser says meanwhile is left."""
+        self._connection.send(question)
         while True:
             said = json.loads(self._connection.recv(timeout=max(0.0, self._end - time.perf_counter())))
             if said.get("method") == "Inspector.targetCrashed":

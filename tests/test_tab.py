@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import math
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -113,5 +113,13 @@ def test_a_server_that_does_not_speak_leaves_the_page_unready() -> None:
 def test_the_loss_of_a_page_is_told_at_once() -> None:
     with tab(timeout_s=60) as page:
         page.call("Page.navigate", url="chrome://crash")
+        with pytest.raises(TabLostError):
+            page.wait_for("false")
+
+
+def test_the_loss_of_the_browser_is_that_of_its_page() -> None:
+    with tab(timeout_s=60) as page:
+        with suppress(TabLostError):  # its answer may come before it has gone
+            page.call("Browser.close")
         with pytest.raises(TabLostError):
             page.wait_for("false")
