@@ -47,7 +47,10 @@ def test_heights_meet_imagery_when_they_have_ground_in_common(
     tmp_path: Path, offset: tuple[float, float], met: bool
 ) -> None:
     imagery = opened(tmp_path, heights={"a.tif": offset})
-    assert imagery.altitudes[0].meets((WEST, NORTH - SIDE_M, WEST + SIDE_M, NORTH)) == met
+    west, north = WEST + offset[0], NORTH - offset[1]
+    assert imagery.altitudes[0].bounds_mm().tolist() == [
+        [1000 * west, 1000 * (north - SIDE_M), 1000 * (west + SIDE_M), 1000 * north]
+    ]
     if met:
         assert check_heights(imagery, [imagery.window]) == ""
     else:
@@ -70,6 +73,18 @@ def test_what_is_answered_decides_not_what_is_given(tmp_path: Path) -> None:
     east = Window(row=first.row, col=first.col + 100, height=first.height, width=100)
     with pytest.raises(RasterError, match="meets none of the imagery"):
         check_heights(imagery, [east])
+
+
+def test_a_tile_in_two_windows_lacks_heights_once_and_by_its_part_that_meets_none(tmp_path: Path) -> None:
+    imagery = opened(tmp_path, heights={"a.tif": (-10.0, 0.0)}, tiles=2)  # the western half of the first tile
+    first = imagery.window
+    halves = [Window(row=first.row, col=first.col + 50 * k, height=first.height, width=50) for k in range(4)]
+    assert check_heights(imagery, halves[:1]) == ""
+    assert check_heights(imagery, halves).startswith("--elevation meets nothing of 2 tile(s) of imagery (0.tif, 1.tif)")
+
+
+def test_nothing_to_answer_lacks_no_height(tmp_path: Path) -> None:
+    assert check_heights(opened(tmp_path, heights={"a.tif": (0.0, 0.0)}), []) == ""
 
 
 def test_imagery_without_heights_lacks_none(tmp_path: Path) -> None:

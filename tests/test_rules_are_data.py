@@ -97,6 +97,7 @@ COINCIDENCES = (
     allow("segment/tiling.py", "_M_PER_KM", 1000, why="metres in a kilometre"),
     allow("segment/vectorise.py", "_M_PER_KM", 1000, why="metres in a kilometre"),
     allow("segment/altitudes.py", "_MM", 1000, why="millimetres in a metre"),
+    allow("segment/height_coverage.py", "_MM", 1000, why="millimetres in a metre"),
     allow("segment/elevation.py", "STEPS_PER_M", 5, why="steps of 20 cm in a metre, of FLAIR's encoding"),
 )
 """Every number outside small ones that equals a value of the rules by chance, and what it is instead."""

@@ -117,15 +117,11 @@ class Altitudes:
             np.copyto(view, metres, where=np.isnan(view) & ~np.ma.getmaskarray(read))
         return values
 
-    def meets(self, bounds_m: tuple[float, float, float, float]) -> bool:
-        """Return whether a file has ground in common with bounds (west, south, east, north), metres; none is read."""
-        xmin, ymin, xmax, ymax = (bound * _MM for bound in bounds_m)
-        for tile in self.tiles:
-            west, north = self.x_mm + tile.window.col * self.pixel_mm, -self.y_mm - tile.window.row * self.pixel_mm
-            east, south = west + tile.window.width * self.pixel_mm, north - tile.window.height * self.pixel_mm
-            if west < xmax and east > xmin and south < ymax and north > ymin:
-                return True
-        return False
+    def bounds_mm(self) -> NDArray[np.float64]:
+        """Return (files, 4) west, south, east and north of each file, whole millimetres; none is read."""
+        placed = [(tile.window.col, tile.window.bottom, tile.window.right, tile.window.row) for tile in self.tiles]
+        col, bottom, right, row = np.array(placed, dtype=np.float64).reshape(-1, 4).T * self.pixel_mm
+        return np.column_stack((self.x_mm + col, -self.y_mm - bottom, self.x_mm + right, -self.y_mm - row))
 
     def paths(self, window: Window, *, grid: Grid) -> list[Path]:
         """Return the files that are looked at for a window of the imagery."""
