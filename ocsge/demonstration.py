@@ -125,25 +125,25 @@ class Demonstration:
         row = self.derivation.stock.iloc[0]
         adjusted = float(row["stock_adjusted_ha"]), float(row["ci95_ha"])
         none = None, None
-        stages: list[tuple[str, Scores, tuple[float | None, ...]]] = [
-            (CLASSES, self.classes, (None, *none)),
-            (COVERS, self.covers, (None, *none)),
-            (ARTIFICIALISED, self.states, (self.stock_ha, *adjusted)),
+        generated = " ; ".join(sorted({*embedded_credits().values()}))
+        mapped = f"{generated} ; {credit_and_licence({}, model=str(row['model']))[0]}"
+        stages: list[tuple[str, Scores, tuple[float | None, ...], str]] = [
+            (CLASSES, self.classes, (None, *none), mapped),
+            (COVERS, self.covers, (None, *none), mapped),
+            (ARTIFICIALISED, self.states, (self.stock_ha, *adjusted), mapped),
         ]
         if self.layers is not None:
             stages += [
-                (f"{COVERS}, {LAYERS_ALONE}", self.layers.covers, (None, *none)),
-                (f"{ARTIFICIALISED}, {LAYERS_ALONE}", self.layers.states, (self.layers.stock_ha, *none)),
+                (f"{COVERS}, {LAYERS_ALONE}", self.layers.covers, (None, *none), generated),
+                (f"{ARTIFICIALISED}, {LAYERS_ALONE}", self.layers.states, (self.layers.stock_ha, *none), generated),
             ]
-        generated = " ; ".join(sorted({*embedded_credits().values()}))
-        mapped, _ = credit_and_licence({}, model=str(row["model"]))
         rows = [
             (
                 *(COMMUNE, stage, 100 * scores.overall_accuracy, 100 * scores.mean_iou, *stocks),
                 None if stocks[0] is None else self.true_stock_ha,
-                generated if LAYERS_ALONE in stage else f"{generated} ; {mapped}",
+                credit,
             )
-            for stage, scores, stocks in stages
+            for stage, scores, stocks, credit in stages
         ]
         return typed(
             pd.DataFrame(rows, columns=list(TRUTH_COMPARISON.columns)), TRUTH_COMPARISON, where="demonstration"

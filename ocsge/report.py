@@ -262,7 +262,8 @@ def _method(found: ReportFigures) -> Iterator[str]:
 
 def _sources(found: ReportFigures) -> Iterator[str]:
     yield html.heading("Sources")
-    columns, sources = ("years", "layer", "edition", "file", "credit", "licence"), _grouped(found.sources)
+    columns = ("years", "layer", "edition", "file", "credit", "licence")
+    sources = _grouped(found.sources)
     rows = [
         [NO_VALUE if is_null(row[name]) or row[name] in {"nan", "None", ""} else str(row[name]) for name in columns]
         for _, row in sources.assign(edition=sources["edition"].map(day, na_action="ignore")).iterrows()

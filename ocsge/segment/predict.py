@@ -160,7 +160,8 @@ def segment_imagery(
     OutputError
         When a result cannot be written.
     """
-    started, paths = time.monotonic(), ((weights,) if isinstance(weights, Path) else tuple(weights))
+    started = time.monotonic()
+    paths = (weights,) if isinstance(weights, Path) else tuple(weights)
     cards, device, rules = _cards(paths, cards, imagery), choose_device(device), rules or load_rules()
     table = class_table(cards[0], rules)
     ground, digest = (None, "") if area is None else _ground(area, imagery)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 _TURNS = 8
+"""Ways to see a square: four quarter turns, each as it is and in a mirror."""
 
 
 def uses_bf16(precision: Precision, device: torch.device) -> bool:
