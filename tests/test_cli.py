@@ -14,6 +14,7 @@ import pytest
 import ocsge.cli
 from ocsge import __version__
 from ocsge.cli import cli, main
+from ocsge.cli.printing import command_line
 from ocsge.errors import OcsgeError, OutputError
 
 if TYPE_CHECKING:
@@ -200,3 +201,22 @@ def test_the_installed_command_refuses_bad_data_in_one_line(tmp_path: Path) -> N
     assert lines[0].startswith("ocsge: ")
     assert "no data registered" in lines[0]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "on_path", "shown"),
+    [
+        (".venv/bin/ocsge", False, ".venv/bin/ocsge app --workspace 'my data'"),
+        (".venv/bin/ocsge", True, "ocsge app --workspace 'my data'"),
+        ("script.py", False, "ocsge app --workspace 'my data'"),
+    ],
+)
+def test_a_printed_command_can_be_typed_where_it_was_printed(
+    typed: str, on_path: bool, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "ocsge"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path) if on_path else "")
+    monkeypatch.setattr("sys.argv", [typed, "demo"])
+    assert command_line("app", "--workspace", "my data") == shown

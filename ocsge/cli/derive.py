@@ -22,7 +22,7 @@ from ocsge.cli.options import (
     assume_crs_option,
     workspace_option,
 )
-from ocsge.cli.printing import number, progress
+from ocsge.cli.printing import command_line, number, progress
 from ocsge.cli.table_output import warn
 from ocsge.legal_notice import NO_BUILDING_RULE
 
@@ -159,7 +159,7 @@ def demo(*, workspace: Path, jobs: int, threads: int | None, from_ortho: bool, o
         from ocsge.cli.app import DEFAULT_PORT, serve
 
         sys.exit(serve(workspace, port=DEFAULT_PORT, open_browser=True))
-    click.echo(f"Dashboard: ocsge app --workspace {workspace}")
+    click.echo(f"Dashboard: {command_line('app', '--workspace', workspace)}")
 
 
 def _derive_and_print(derive_it: Callable[..., Derivation] | None = None, **request: Any) -> None:

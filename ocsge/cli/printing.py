@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +14,13 @@ if TYPE_CHECKING:
 
 _UNKNOWN = frozenset({"", "None", "nan", "<NA>"})
 """How a null reads as a text, by its type."""
+
+
+def command_line(*arguments: object) -> str:
+    """Return a command of ``ocsge`` as it can be typed here: by its path when the environment is not activated."""
+    typed = Path(sys.argv[0])
+    program = typed if typed.name.startswith("ocsge") and shutil.which("ocsge") is None else Path("ocsge")
+    return shlex.join([str(program), *map(str, arguments)])
 
 
 def number(value: object, decimals: int | None, *, unknown: str = "–") -> str:
